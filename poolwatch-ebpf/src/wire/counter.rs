@@ -1,0 +1,64 @@
+//! The kernel side's own books: one slot per thing that can go wrong or be counted.
+
+/// A slot of the per-CPU counter array.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Counter {
+    /// Records put into the ring.
+    Emitted = 0,
+    /// Records that found no room in the ring.
+    RingFull = 1,
+    /// Connections that found no room in the connection map.
+    ConnectionsFull = 2,
+    /// New sockets that found no room in the candidate map.
+    CandidatesFull = 3,
+    /// Requests merged because more were in flight than the queue holds.
+    QueueFull = 4,
+    /// Client bytes that are no PostgreSQL message.
+    ClientUnparsed = 5,
+    /// Server bytes that are no PostgreSQL message.
+    ServerUnparsed = 6,
+    /// Payload that could not be read (splice, sendfile, io_uring, a page that is not there).
+    PayloadUnread = 7,
+    /// Answers with more messages than one walk may take.
+    WalkCapped = 8,
+    /// Answers seen before their request.
+    Early = 9,
+    /// Sockets at an address that another connection left.
+    Reused = 10,
+    /// Candidates that turned out not to speak PostgreSQL.
+    Rejected = 11,
+    /// Ends found by the tail rule that the next read took back.
+    TailCancelled = 12,
+    /// A connection became readable again after a loss.
+    Resynced = 13,
+    /// Processes that found no room in the map of watched processes.
+    ProcessesFull = 14,
+    /// CancelRequest connections (recognised, never part of a pool).
+    Cancelled = 15,
+}
+
+impl Counter {
+    /// Slots in the counter array.
+    pub const SLOTS: u32 = 16;
+
+    /// Every counter with the word that names it on `/metrics`.
+    pub const ALL: [(Self, &'static str); Self::SLOTS as usize] = [
+        (Self::Emitted, "emitted"),
+        (Self::RingFull, "ring_full"),
+        (Self::ConnectionsFull, "connections_full"),
+        (Self::CandidatesFull, "candidates_full"),
+        (Self::QueueFull, "queue_full"),
+        (Self::ClientUnparsed, "client_message"),
+        (Self::ServerUnparsed, "server_message"),
+        (Self::PayloadUnread, "payload_unread"),
+        (Self::WalkCapped, "walk_capped"),
+        (Self::Early, "early"),
+        (Self::Reused, "reused"),
+        (Self::Rejected, "rejected"),
+        (Self::TailCancelled, "tail_cancelled"),
+        (Self::Resynced, "resynced"),
+        (Self::ProcessesFull, "processes_full"),
+        (Self::Cancelled, "cancel_request"),
+    ];
+}

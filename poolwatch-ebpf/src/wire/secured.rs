@@ -1,0 +1,30 @@
+//! A connection went behind encryption.
+
+use super::{Header, Kind, Record};
+
+/// What encrypts the connection.
+pub mod by {
+    /// The server accepted SSLRequest, or the socket carries TLS records.
+    pub const TLS: u32 = 1;
+    /// The server accepted GSSENCRequest.
+    pub const GSS: u32 = 2;
+}
+
+/// From here on the connection's messages cannot be read.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Secured {
+    /// `time` is when the server's answer was read.
+    pub header: Header,
+    /// One of [`by`].
+    pub by: u32,
+    /// Makes the padding visible.
+    pub reserved: u32,
+}
+
+// SAFETY: repr(C), only integers, no padding (asserted below).
+unsafe impl Record for Secured {
+    const KIND: Kind = Kind::Secured;
+}
+
+const _: () = assert!(size_of::<Secured>() == 40);

@@ -1,0 +1,315 @@
+//! What `infer` is told: the one vocabulary between the left of the house and the right.
+//!
+//! Events are plain data without pointers or file descriptors, so that a recording of them replays
+//! anywhere. They carry no SQL, no password and no environment value.
+
+use std::{fmt, net::IpAddr};
+
+use serde::{Deserialize, Serialize};
+
+/// Nanoseconds of `CLOCK_MONOTONIC`.
+pub type Time = u64;
+
+/// One second as a [`Time`].
+pub const SECOND: Time = 1_000_000_000;
+
+/// A socket's identity, never used twice while the agent runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SocketId(pub u64);
+
+/// A process: its number, and its start so that a reused number is another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// Thread group in the initial pid namespace.
+    pub pid: u32,
+    /// Start since boot, in hundredths of a second, as in `/proc/PID/stat`.
+    pub started: u64,
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Server {
+    /// Address and port as the process sees them; IPv4 mapped into IPv6 is given as IPv4.
+    Tcp(IpAddr, u16),
+    /// Directory of the socket, and the port in its name `.s.PGSQL.PORT`.
+    Unix(String, u16),
+}
+
+impl Server {
+    /// The address without the port.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Tcp(address, _) => address.to_string(),
+            Self::Unix(directory, _) => directory.clone(),
+        }
+    }
+
+    /// The port.
+    pub const fn port(&self) -> u16 {
+        match self {
+            Self::Tcp(_, port) | Self::Unix(_, port) => *port,
+        }
+    }
+}
+
+/// The five characters of an SQLSTATE.
+/// Source: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SqlState(pub [u8; 5]);
+
+impl SqlState {
+    /// `None` unless all five are upper-case letters or digits.
+    pub fn new(code: [u8; 5]) -> Option<Self> {
+        code.iter().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit()).then_some(Self(code))
+    }
+
+    /// The code as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("XX000")
+    }
+}
+
+impl fmt::Debug for SqlState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The status byte of `ReadyForQuery`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Transaction {
+    /// `I`: not in a transaction.
+    Idle,
+    /// `T`: in a transaction.
+    Open,
+    /// `E`: in a failed transaction.
+    Failed,
+}
+
+/// What a request ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RequestKind {
+    /// StartupMessage and authentication.
+    Startup,
+    /// `Query`
+    Query,
+    /// `Sync`
+    Sync,
+    /// `FunctionCall`
+    FunctionCall,
+}
+
+/// One answered request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The connection.
+    pub socket: SocketId,
+    /// The process that sent it: another than the one that connected, where sockets are inherited.
+    pub pid: u32,
+    /// Requests of this connection that were lost between the one before and this one.
+    pub missed: u32,
+    /// First byte sent; `None` when the start was not seen.
+    pub started: Option<Time>,
+    /// First byte of the answer read.
+    pub first_byte: Option<Time>,
+    /// `ReadyForQuery` read.
+    pub ended: Time,
+    /// What it ended with.
+    pub kind: RequestKind,
+    /// Transaction status afterwards.
+    pub transaction: Transaction,
+    /// Requests merged into this one (1 = none).
+    pub merged: u32,
+    /// `Execute` messages sent.
+    pub executes: u32,
+    /// Statements completed.
+    pub completions: u32,
+    /// Rows received.
+    pub rows: u32,
+    /// Errors received.
+    pub errors: u32,
+    /// Bytes sent and received.
+    pub sent: u64,
+    /// Bytes received.
+    pub received: u64,
+    /// First word of the first command tag, empty when there was none.
+    pub operation: String,
+    /// SQLSTATE of the first error.
+    pub sqlstate: Option<SqlState>,
+    /// Rows, completions and errors are incomplete.
+    pub approximate: bool,
+}
+
+/// How a connection ended: everything that was seen before the end.
+#[allow(clippy::struct_excessive_bools, reason = "four independent sightings, not a state")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// The client sent Terminate.
+    pub terminate: bool,
+    /// The client read end of file.
+    pub end_of_file: bool,
+    /// The peer reset the connection.
+    pub reset: bool,
+    /// The connection never became ready.
+    pub startup: bool,
+    /// `errno` of the socket.
+    pub errno: Option<u16>,
+    /// SQLSTATE of an error after the last `ReadyForQuery`.
+    pub sqlstate: Option<SqlState>,
+}
+
+/// What is known of a process from outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Which one.
+    pub id: ProcessId,
+    /// Name of the executable; for interpreters the script, module or jar.
+    pub name: String,
+    /// The service that it belongs to (contract §1).
+    pub service: String,
+    /// Container name, where known.
+    pub container: Option<String>,
+    /// Pod name, where known.
+    pub pod: Option<String>,
+    /// Kubernetes namespace, where known.
+    pub namespace: Option<String>,
+}
+
+/// What became of a probe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeState {
+    /// The program's name in the catalogue.
+    pub probe: String,
+    /// It is attached and sees what it should.
+    pub attached: bool,
+    /// One of `ok`, `unsupported`, `not_applicable`, `broken`.
+    pub verdict: String,
+    /// Why it is not attached; empty when it is.
+    pub reason: String,
+}
+
+/// Something happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// The probes were attached, or one of them changed.
+    Probes(Vec<ProbeState>),
+    /// The first scan of older connections is done.
+    Ready {
+        /// When.
+        at: Time,
+    },
+    /// A process that holds a connection, told before the connection; again after `exec`.
+    Process(Process),
+    /// A connection exists.
+    Open {
+        /// The connection.
+        socket: SocketId,
+        /// Who holds it.
+        process: ProcessId,
+        /// Where it leads.
+        server: Server,
+        /// When it was recognised.
+        at: Time,
+        /// `connect()`, where it was seen; else the StartupMessage.
+        connected: Option<Time>,
+        /// It is older than the agent: its state is unknown until its next `ReadyForQuery`.
+        midstream: bool,
+    },
+    /// A connection said who it is.
+    Startup {
+        /// The connection.
+        socket: SocketId,
+        /// When.
+        at: Time,
+        /// Role; empty when the message was cut before it.
+        user: String,
+        /// Database; equals the role where the message names none, as the server does it.
+        database: String,
+        /// A replication connection: recognised, never part of a pool.
+        replication: bool,
+    },
+    /// A connection cannot be read any more.
+    Secured {
+        /// The connection.
+        socket: SocketId,
+        /// When.
+        at: Time,
+        /// `tls` or `gss`.
+        by: String,
+    },
+    /// A request was answered.
+    Request(Request),
+    /// Seen by a scan: a request is under way that has no [`Event::Request`] yet.
+    Inflight {
+        /// The connection.
+        socket: SocketId,
+        /// When the scan looked.
+        at: Time,
+        /// First byte sent.
+        since: Time,
+    },
+    /// A record of this connection was lost: its state is unknown until its next `ReadyForQuery`.
+    Missed {
+        /// The connection.
+        socket: SocketId,
+        /// When it was noticed.
+        at: Time,
+        /// How many.
+        records: u32,
+    },
+    /// A connection ended.
+    Close {
+        /// The connection.
+        socket: SocketId,
+        /// When.
+        at: Time,
+        /// What was seen before.
+        ending: Ending,
+    },
+    /// A scan did not find the connection any more: it ended at an unseen moment.
+    Gone {
+        /// The connection.
+        socket: SocketId,
+        /// When the scan looked.
+        at: Time,
+    },
+    /// `connect()` failed before a byte was sent.
+    ConnectFailed {
+        /// Who tried.
+        process: ProcessId,
+        /// Where to.
+        server: Server,
+        /// When it failed.
+        at: Time,
+        /// When it began.
+        connected: Time,
+        /// `errno`; `None` when the client gave up waiting.
+        errno: Option<u16>,
+    },
+    /// A process ended, and with it all its connections.
+    Exit {
+        /// Which one.
+        process: ProcessId,
+        /// When.
+        at: Time,
+    },
+    /// Totals of the kernel side's and the intake's own books since the start, by name.
+    Books {
+        /// Records taken from the ring.
+        events: u64,
+        /// Losses by place (contract: `poolwatch_events_lost_total{where}`).
+        lost: Vec<(String, u64)>,
+        /// What could not be read, by reason (contract: `poolwatch_unparsed_total{reason}`).
+        unparsed: Vec<(String, u64)>,
+    },
+    /// Time passes, with nothing else to tell.
+    Tick {
+        /// Now.
+        at: Time,
+    },
+    /// Somebody reads the page: gauges are taken at this moment.
+    Scrape {
+        /// Now.
+        at: Time,
+    },
+}
