@@ -1,0 +1,156 @@
+//! The second of the README's two commands: set up everything, then check and test everything.
+//!
+//! Every step runs even when one before it failed. The last line counts what cargo's test runner and
+//! the checks said; a test that skips says so by a line `SKIP <test>: <reason>` and counts as skipped.
+
+mod count;
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+};
+
+use anyhow::{Context, Result, bail};
+
+use self::count::Count;
+use crate::{
+    build, command, place,
+    setup::{self, Need},
+    stopwatch::Stopwatch,
+};
+
+/// What to test.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Install system packages without asking.
+    #[arg(long)]
+    yes: bool,
+    /// Only what needs no set-up, no probes and no privileges.
+    #[arg(long)]
+    quick: bool,
+    /// Only tests whose name contains this; leaves out the checks.
+    #[arg(last = true)]
+    filter: Vec<String>,
+}
+
+/// Runs everything; an error when something failed.
+pub fn test(options: &Options) -> Result<()> {
+    let mut count = Count::default();
+    if !options.quick {
+        setup::set_up(Need::Test, options.yes)?;
+        build::build(&build::Options { release: true, debug_probes: false })?;
+    }
+    if options.filter.is_empty() {
+        checks(&mut count);
+    }
+    tests(options, &mut count);
+    conclude(&count)
+}
+
+fn checks(count: &mut Count) {
+    optional_check("rustfmt", command::cargo("fmt").args(["--all", "--check"]), "fmt", count);
+    let mut clippy = command::cargo("clippy");
+    clippy.args(["--workspace", "--all-targets", "--", "-D", "warnings"]);
+    optional_check("clippy", &mut clippy, "clippy", count);
+    let mut deny = command::cargo("deny");
+    deny.args(["check", "bans", "licenses", "sources"]);
+    optional_check("deny", &mut deny, "deny", count);
+    check("tidy", crate::tidy::tidy(), count);
+}
+
+/// A check by a cargo subcommand that not every machine has.
+fn optional_check(name: &str, check_command: &mut Command, subcommand: &str, count: &mut Count) {
+    if command::answer(command::cargo(subcommand).arg("--version")).is_none() {
+        println!("SKIP {name}: cargo has no `{subcommand}` on this machine");
+        count.skip(name);
+        return;
+    }
+    check(name, command::run(check_command), count);
+}
+
+fn check(name: &str, result: Result<()>, count: &mut Count) {
+    match result {
+        Ok(()) => count.pass(),
+        Err(error) => count.fail(&format!("{name}: {error}")),
+    }
+}
+
+fn tests(options: &Options, count: &mut Count) {
+    let mut core = command::cargo("test");
+    core.args(["--no-fail-fast", "-p", "poolwatch", "-p", "poolwatch-ebpf", "-p", "xtask"]);
+    counted(harness(&mut core, options, false), count);
+    if !options.quick {
+        let mut kernel = command::cargo("test");
+        kernel.args(["--no-fail-fast", "-p", "poolwatch-tests"]).env("POOLWATCH_BIN", place::agent(true));
+        kernel.env("POOLWATCH_PYTHON", place::python()).env("PATH", place::path_with(&place::tools().join("bin")));
+        counted(harness(&mut kernel, options, true), count);
+    }
+}
+
+/// Tests that watch the whole machine must not watch each other.
+fn harness<'a>(cargo: &'a mut Command, options: &Options, one_at_a_time: bool) -> &'a mut Command {
+    // The test runner swallows what a passing test prints, and with it why a test skipped.
+    cargo.args(["--", "--show-output"]);
+    if one_at_a_time {
+        cargo.arg("--test-threads=1");
+    }
+    cargo.args(&options.filter)
+}
+
+fn counted(cargo: &mut Command, count: &mut Count) {
+    let line = command::shown(cargo);
+    println!("+ {line}");
+    let before = count.failed;
+    let ended = watched(cargo, count).and_then(|success| match success || count.failed > before {
+        true => Ok(()),
+        // A test program that does not compile, or dies, prints no result.
+        false => bail!("failed without a test's result"),
+    });
+    if let Err(error) = ended {
+        count.fail(&format!("`{line}`: {error:#}"));
+    }
+}
+
+/// Shows both outputs line by line as they come, and counts.
+fn watched(cargo: &mut Command, count: &mut Count) -> Result<bool> {
+    let started = Stopwatch::start();
+    let mut child = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (sender, lines) = mpsc::channel();
+    forward(child.stdout.take().context("no output")?, sender.clone());
+    forward(child.stderr.take().context("no output")?, sender);
+    for line in lines {
+        println!("{line}");
+        count.read(&line);
+    }
+    let status = child.wait()?;
+    println!("  ({:.0} s)", started.elapsed().as_secs_f64());
+    Ok(status.success())
+}
+
+fn forward(output: impl Read + Send + 'static, sender: mpsc::Sender<String>) {
+    thread::spawn(move || {
+        let mut reader = BufReader::new(output);
+        let mut bytes = Vec::new();
+        while reader.read_until(b'\n', &mut bytes).is_ok_and(|n| n > 0) {
+            let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+            bytes.clear();
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+fn conclude(count: &Count) -> Result<()> {
+    println!();
+    count.skips.iter().for_each(|skip| println!("skipped: {skip}"));
+    count.failures.iter().for_each(|failure| println!("failed: {failure}"));
+    println!("{} passed, {} failed, {} skipped", count.passed(), count.failed, count.skipped());
+    if count.failed > 0 {
+        // Only the exit code: the counting line stays the last one.
+        std::process::exit(1);
+    }
+    Ok(())
+}
