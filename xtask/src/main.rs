@@ -13,6 +13,8 @@ mod stopwatch;
 mod test;
 mod tidy;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -53,16 +55,28 @@ enum Task {
     Tidy,
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().task {
+fn main() -> ExitCode {
+    match perform(Arguments::parse().task) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            // By a signal, as a shell would say it.
+            ExitCode::from(if error.is::<demo::stop::Stopped>() { 130 } else { 1 })
+        }
+    }
+}
+
+fn perform(task: Task) -> Result<ExitCode> {
+    match task {
         Task::Setup { yes, build_only } => {
             let need = if build_only { setup::Need::Run } else { setup::Need::Test };
-            setup::set_up(need, yes)
+            setup::set_up(need, yes)?;
         }
-        Task::Build(options) => build::build(&options).map(drop),
-        Task::Run { yes, arguments } => run::run(yes, &arguments),
-        Task::Test(options) => test::test(&options),
-        Task::Demo(options) => demo::demo(&options),
-        Task::Tidy => tidy::tidy(),
+        Task::Build(options) => drop(build::build(&options)?),
+        Task::Run { yes, arguments } => run::run(yes, &arguments)?,
+        Task::Test(options) => return Ok(test::test(&options)),
+        Task::Demo(options) => demo::demo(&options)?,
+        Task::Tidy => tidy::tidy()?,
     }
+    Ok(ExitCode::SUCCESS)
 }

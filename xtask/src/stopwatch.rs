@@ -1,9 +1,8 @@
-//! The tooling's only reader of a clock: how long a step took, and when to give up waiting.
+//! The tooling's only reader of clocks: how long a step took, and the time of the applications' own notes.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+
+use nix::time::{ClockId, clock_gettime};
 
 /// Counts from its start.
 #[derive(Clone, Copy)]
@@ -22,17 +21,8 @@ impl Stopwatch {
     }
 }
 
-/// Asks again and again until `ready` answers or the time is up. Waits for what another process
-/// does and gives no signal for.
-pub fn wait_until<T>(limit: Duration, mut ready: impl FnMut() -> Option<T>) -> Option<T> {
-    let waited = Stopwatch::start();
-    loop {
-        if let Some(answer) = ready() {
-            return Some(answer);
-        }
-        if waited.elapsed() > limit {
-            return None;
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
+/// Nanoseconds of `CLOCK_MONOTONIC`, which the test applications note their pool's changes by.
+pub fn monotonic() -> u64 {
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -52,10 +52,10 @@ fn python_state(wanted: &Path) -> State {
         return State::Absent("no python3 on PATH: what wants it is skipped".into());
     }
     if command::answer(Command::new("python3").args(["-c", "import venv, ensurepip"])).is_none() {
-        return match packages::usable() {
-            true => State::Packages(vec!["python3-venv".into()]),
-            false => State::Absent("python3 has no venv module".into()),
-        };
+        if packages::usable() {
+            return State::Packages(vec!["python3-venv".into()]);
+        }
+        return State::Absent("python3 has no venv module".into());
     }
     let home = place::target().join("python");
     let installed = home.join("installed.txt");

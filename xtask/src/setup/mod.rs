@@ -127,7 +127,9 @@ fn install_packages(rows: &[Item], yes: bool) -> Result<()> {
         return Ok(());
     }
     println!("To install them:");
-    packages::plan(&wanted).iter().for_each(|step| println!("  {}", command::shown(step)));
+    for step in packages::plan(&wanted) {
+        println!("  {}", command::shown(&step));
+    }
     if !packages::agreed(yes)? {
         bail!("not installed: {}", wanted.join(" "));
     }

@@ -44,7 +44,9 @@ impl Count {
             self.ok += number_before(result, " passed");
             self.failed += number_before(result, " failed");
             self.ignored += number_before(result, " ignored");
-        } else if let Some(test) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
+        } else if let Some(test) =
+            line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED"))
+        {
             self.failures.push(test.to_owned());
         } else if let Some(skip) = skip(line) {
             self.skips.insert(skip.to_owned());
@@ -80,13 +82,16 @@ mod tests {
 
     fn count(lines: &[&str]) -> Count {
         let mut count = Count::default();
-        lines.iter().for_each(|line| count.read(line));
+        for line in lines {
+            count.read(line);
+        }
         count
     }
 
     #[test]
     fn results_are_added_up() {
-        let result = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.1s";
+        let result =
+            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.1s";
         let bad = "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out";
         let count = count(&[result, "test a::b ... FAILED", bad]);
         assert_eq!((count.passed(), count.failed, count.skipped()), (13, 2, 1));

@@ -7,12 +7,13 @@ mod count;
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::{Command, Stdio},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
     sync::mpsc,
     thread,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
 use self::count::Count;
 use crate::{
@@ -35,18 +36,22 @@ pub struct Options {
     filter: Vec<String>,
 }
 
-/// Runs everything; an error when something failed.
-pub fn test(options: &Options) -> Result<()> {
+/// Runs everything; the exit code is not 0 when something failed.
+pub fn test(options: &Options) -> ExitCode {
     let mut count = Count::default();
-    if !options.quick {
-        setup::set_up(Need::Test, options.yes)?;
-        build::build(&build::Options { release: true, debug_probes: false })?;
-    }
+    let agent = if options.quick { None } else { prepare(options, &mut count) };
     if options.filter.is_empty() {
         checks(&mut count);
     }
-    tests(options, &mut count);
+    tests(options, agent.as_deref(), &mut count);
     conclude(&count)
+}
+
+/// The agent with its probes. Without it what needs none is still tested.
+fn prepare(options: &Options, count: &mut Count) -> Option<PathBuf> {
+    let release = build::Options { release: true, debug_probes: false };
+    let built = setup::set_up(Need::Test, options.yes).and_then(|()| build::build(&release));
+    built.map_err(|error| count.fail(&format!("set-up and build, and so all tests of them: {error:#}"))).ok()
 }
 
 fn checks(count: &mut Count) {
@@ -77,14 +82,15 @@ fn check(name: &str, result: Result<()>, count: &mut Count) {
     }
 }
 
-fn tests(options: &Options, count: &mut Count) {
+fn tests(options: &Options, agent: Option<&Path>, count: &mut Count) {
     let mut core = command::cargo("test");
     core.args(["--no-fail-fast", "-p", "poolwatch", "-p", "poolwatch-ebpf", "-p", "xtask"]);
     counted(harness(&mut core, options, false), count);
-    if !options.quick {
+    if let Some(agent) = agent {
         let mut kernel = command::cargo("test");
-        kernel.args(["--no-fail-fast", "-p", "poolwatch-tests"]).env("POOLWATCH_BIN", place::agent(true));
-        kernel.env("POOLWATCH_PYTHON", place::python()).env("PATH", place::path_with(&place::tools().join("bin")));
+        kernel.args(["--no-fail-fast", "-p", "poolwatch-tests"]).env("POOLWATCH_BIN", agent);
+        kernel.env("POOLWATCH_PYTHON", place::python());
+        kernel.env("PATH", place::path_with(&place::tools().join("bin")));
         counted(harness(&mut kernel, options, true), count);
     }
 }
@@ -103,10 +109,10 @@ fn counted(cargo: &mut Command, count: &mut Count) {
     let line = command::shown(cargo);
     println!("+ {line}");
     let before = count.failed;
-    let ended = watched(cargo, count).and_then(|success| match success || count.failed > before {
-        true => Ok(()),
+    let ended = watched(cargo, count).and_then(|success| {
         // A test program that does not compile, or dies, prints no result.
-        false => bail!("failed without a test's result"),
+        ensure!(success || count.failed > before, "failed without a test's result");
+        Ok(())
     });
     if let Err(error) = ended {
         count.fail(&format!("`{line}`: {error:#}"));
@@ -143,14 +149,14 @@ fn forward(output: impl Read + Send + 'static, sender: mpsc::Sender<String>) {
     });
 }
 
-fn conclude(count: &Count) -> Result<()> {
+fn conclude(count: &Count) -> ExitCode {
     println!();
-    count.skips.iter().for_each(|skip| println!("skipped: {skip}"));
-    count.failures.iter().for_each(|failure| println!("failed: {failure}"));
-    println!("{} passed, {} failed, {} skipped", count.passed(), count.failed, count.skipped());
-    if count.failed > 0 {
-        // Only the exit code: the counting line stays the last one.
-        std::process::exit(1);
+    for skip in &count.skips {
+        println!("skipped: {skip}");
     }
-    Ok(())
+    for failure in &count.failures {
+        println!("failed: {failure}");
+    }
+    println!("{} passed, {} failed, {} skipped", count.passed(), count.failed, count.skipped());
+    if count.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
