@@ -18,7 +18,7 @@ mod unix;
 
 pub use self::{
     older::{By, Older, OlderSocket, older_sockets, sockets},
-    process::{Kind, Vanished, kind_of, process, processes},
+    process::{Kind, Vanished, family, kind_of, process, processes, started},
     unix::UnixSockets,
 };
 

@@ -3,7 +3,7 @@
 //! Process numbers come in, [`event::Process`] goes out. Nothing is cached, and nothing of a process's
 //! arguments or environment is kept but the names derived from them.
 
-use std::{ffi::OsStr, fmt, fs::File, io::Read, path::Path};
+use std::{collections::BTreeSet, ffi::OsStr, fmt, fs::File, io::Read, path::Path};
 
 use procfs::{
     ProcError, ProcResult,
@@ -54,6 +54,28 @@ pub fn kind_of(pid: u32) -> Kind {
     match process.status().map(|status| u32::try_from(status.tgid)) {
         Ok(Ok(group)) if group != pid => Kind::ThreadOf(group),
         _ => Kind::Existing,
+    }
+}
+
+/// When the process with this number started, in hundredths of a second since boot.
+pub fn started(pid: u32) -> Option<u64> {
+    Some(open(pid).ok()?.stat().ok()?.starttime)
+}
+
+/// Processes that descend from one of `pids`, themselves included, in the order of their numbers.
+pub fn family(pids: &[u32]) -> Vec<u32> {
+    let parents: Vec<(u32, u32)> = processes()
+        .into_iter()
+        .filter_map(|pid| Some((pid, u32::try_from(open(pid).ok()?.stat().ok()?.ppid).ok()?)))
+        .collect();
+    let mut family: BTreeSet<u32> = pids.iter().copied().collect();
+    loop {
+        let children = parents.iter().filter(|(_, parent)| family.contains(parent)).map(|(pid, _)| *pid);
+        let with_children: BTreeSet<u32> = family.iter().copied().chain(children).collect();
+        if with_children.len() == family.len() {
+            return family.into_iter().collect();
+        }
+        family = with_children;
     }
 }
 

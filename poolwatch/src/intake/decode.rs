@@ -28,6 +28,8 @@ pub struct Sighting {
     pub inode: Option<u64>,
     /// Records of this socket that were lost just before.
     pub missed: u32,
+    /// Command name of the thread that opened a connection; empty otherwise.
+    pub comm: String,
     /// A StartupMessage was cut before the parameters that were looked for.
     pub cut: bool,
 }
@@ -72,12 +74,14 @@ pub fn decode(bytes: &[u8]) -> Result<Sighting, Unreadable> {
         pid: header.pid,
         inode: None,
         missed: header.missed,
+        comm: String::new(),
         cut: false,
     };
     sighting.event = match kind {
         Kind::Open => {
             let record: Open = read(bytes)?;
             sighting.inode = Some(record.inode);
+            sighting.comm = comm(record.comm);
             Some(open(&record)?)
         }
         Kind::Startup => {
@@ -103,6 +107,10 @@ pub fn decode(bytes: &[u8]) -> Result<Sighting, Unreadable> {
         Kind::Fork => read::<Fork>(bytes).map(|_| None)?,
     };
     Ok(sighting)
+}
+
+fn comm(bytes: [u8; 16]) -> String {
+    String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned()
 }
 
 fn read<T: Record>(bytes: &[u8]) -> Result<T, Unreadable> {
