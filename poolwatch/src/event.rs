@@ -329,6 +329,28 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// When it happened, or was noticed; `None` for what is told without a time.
+    pub const fn at(&self) -> Option<Time> {
+        match self {
+            Self::Probes(_) | Self::Process(_) | Self::Books { .. } => None,
+            Self::Request(request) => Some(request.ended),
+            Self::Ready { at }
+            | Self::Open { at, .. }
+            | Self::Startup { at, .. }
+            | Self::Secured { at, .. }
+            | Self::Inflight { at, .. }
+            | Self::Missed { at, .. }
+            | Self::Close { at, .. }
+            | Self::Gone { at, .. }
+            | Self::ConnectFailed { at, .. }
+            | Self::Exit { at, .. }
+            | Self::Tick { at }
+            | Self::Scrape { at } => Some(*at),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
