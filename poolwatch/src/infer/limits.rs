@@ -20,3 +20,5 @@ pub const SQLSTATES: usize = 64;
 pub const OPERATIONS: usize = 64;
 /// Services whose counters live at once; the longest unused goes first (`services`).
 pub const SERVICES: usize = 500;
+/// Label sets whose counters live at once, per table; the longest unused goes first (`series`).
+pub const SERIES: usize = 16_384;
