@@ -35,9 +35,7 @@ pub(super) struct Tables {
 struct TcpTable {
     sockets: Vec<TcpSocket>,
     listening: Listening,
-    /// Where processes listen that are known to be servers.
-    servers: Listening,
-    /// (local, remote) of the established sockets at such a place.
+    /// (local, remote) of the sockets at a place where a process listens that is known to be a server.
     served: HashSet<(SocketAddr, SocketAddr)>,
 }
 
@@ -48,7 +46,7 @@ impl Tables {
         let servers = Listening::of(of_servers());
         let served = sockets.iter().filter(|socket| servers.cover(socket.local));
         let served = served.map(|socket| (socket.local, socket.remote)).collect();
-        self.networks.push(TcpTable { listening: Listening::of(sockets.iter()), servers, served, sockets });
+        self.networks.push(TcpTable { listening: Listening::of(sockets.iter()), served, sockets });
     }
 
     /// Adds the UNIX sockets of one namespace.
@@ -90,7 +88,7 @@ impl TcpTable {
 
     /// Its other end is here too, and a PostgreSQL server's.
     fn is_served(&self, socket: &TcpSocket) -> bool {
-        self.servers.cover(socket.remote) && self.served.contains(&(socket.remote, socket.local))
+        self.served.contains(&(socket.remote, socket.local))
     }
 }
 
