@@ -14,8 +14,6 @@ use crate::{
 const PEEK: u64 = 2;
 /// `ECONNRESET` and `EPIPE`
 const RESET: [i64; 2] = [-104, -32];
-/// Messages that one send may hold.
-const CLIENT_HOPS: u32 = 65_536;
 /// Malformed messages after which an unproven socket is given up.
 const STRIKES: u8 = 3;
 
@@ -53,7 +51,7 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
             c.sending_executes = 0;
         }
         let mut state = State { connection, walk, chunk };
-        kernel::repeat(CLIENT_HOPS, frame::step_client, &mut state);
+        kernel::repeat(maps::hops(), frame::step_client, &mut state);
         after_sent(&mut *connection, walk)
     }
 }
@@ -144,8 +142,7 @@ pub unsafe fn received(
         }
         if c.rx.lost == 0 {
             let mut state = State { connection, walk, chunk };
-            let pipelined = c.queue_tail.wrapping_sub(c.queue_head) > 1;
-            kernel::repeat(maps::hops(pipelined), frame::step_server, &mut state);
+            kernel::repeat(maps::hops(), frame::step_server, &mut state);
             let c = &mut *connection;
             if walk.done == done::ALL || (walk.done == done::NO && walk.exhausted()) {
                 return Some(());

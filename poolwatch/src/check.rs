@@ -1,1 +1,104 @@
-//! To be written.
+//! `poolwatch check`: what this kernel and these privileges allow, one line each, found out by trying.
+
+use std::{fmt, fs};
+
+use crate::{
+    privilege::{self, Need},
+    probes::{self, verdict::Verdict},
+};
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What was tried.
+    pub what: String,
+    /// How it went.
+    pub verdict: Verdict,
+    /// What is lost, and what to do about it; empty when nothing is.
+    pub remedy: String,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<14} {}", self.verdict.as_str(), self.what)?;
+        if self.remedy.is_empty() { Ok(()) } else { write!(f, ": {}", self.remedy) }
+    }
+}
+
+/// Everything that was tried, and whether the agent can watch here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// In the order of trying.
+    pub lines: Vec<Line>,
+    /// Enough of it works.
+    pub usable: bool,
+}
+
+/// Tries everything. Attaches each probe for a moment.
+pub fn run() -> Report {
+    let mut lines = vec![lockdown(), type_information()];
+    lines.extend(privilege::NEEDS.iter().map(capability));
+    let usable = match probes::survey() {
+        Ok(survey) => {
+            lines.extend(survey.states.iter().map(|state| Line {
+                what: format!("probe {}", state.probe),
+                verdict: verdict(&state.verdict),
+                remedy: state.reason.clone(),
+            }));
+            survey.usable
+        }
+        Err(refusal) => {
+            lines.push(Line {
+                what: "load the probes".to_owned(),
+                verdict: Verdict::Broken,
+                remedy: refusal.to_string(),
+            });
+            false
+        }
+    };
+    Report { lines, usable }
+}
+
+fn verdict(word: &str) -> Verdict {
+    match word {
+        "ok" => Verdict::Ok,
+        "unsupported" => Verdict::Unsupported,
+        "not_applicable" => Verdict::NotApplicable,
+        _ => Verdict::Broken,
+    }
+}
+
+fn capability(need: &Need) -> Line {
+    let held = privilege::holds(need.capability);
+    let (verdict, remedy) = match (held, need.optional) {
+        (true, _) => (Verdict::Ok, String::new()),
+        (false, true) => (Verdict::Unsupported, format!("without it: {}", need.lost)),
+        (false, false) => (Verdict::Broken, format!("run as root or grant it; without it: {}", need.lost)),
+    };
+    Line { what: format!("capability {}", need.capability), verdict, remedy }
+}
+
+/// In confidentiality mode no program may read kernel memory, whoever runs it; see `kernel_lockdown(7)`.
+fn lockdown() -> Line {
+    let mode = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    let confidential = mode.contains("[confidentiality]");
+    let remedy = "the kernel's lockdown mode forbids reading kernel memory; boot with lockdown=integrity or without";
+    Line {
+        what: "kernel lockdown".to_owned(),
+        verdict: if confidential { Verdict::Broken } else { Verdict::Ok },
+        remedy: if confidential { remedy.to_owned() } else { String::new() },
+    }
+}
+
+fn type_information() -> Line {
+    match probes::layout() {
+        Ok(_) => {
+            Line { what: "kernel type information (BTF)".to_owned(), verdict: Verdict::Ok, remedy: String::new() }
+        }
+        Err(error) => Line {
+            what: "kernel type information (BTF)".to_owned(),
+            verdict: Verdict::Broken,
+            remedy: format!("{error:#}; use a kernel built with CONFIG_DEBUG_INFO_BTF=y"),
+        },
+    }
+}

@@ -16,5 +16,6 @@ pub mod export;
 pub mod infer;
 pub mod intake;
 pub mod postgres;
+pub mod privilege;
 pub mod probes;
 pub mod recording;

@@ -24,41 +24,17 @@ pub enum Counter {
     WalkCapped = 8,
     /// Answers seen before their request.
     Early = 9,
-    /// Sockets at an address that another connection left.
-    Reused = 10,
     /// Candidates that turned out not to speak PostgreSQL.
-    Rejected = 11,
-    /// Ends found by the tail rule that the next read took back.
-    TailCancelled = 12,
+    Rejected = 10,
     /// A connection became readable again after a loss.
-    Resynced = 13,
+    Resynced = 11,
     /// Processes that found no room in the map of watched processes.
-    ProcessesFull = 14,
+    ProcessesFull = 12,
     /// CancelRequest connections (recognised, never part of a pool).
-    Cancelled = 15,
+    Cancelled = 13,
 }
 
 impl Counter {
     /// Slots in the counter array.
-    pub const SLOTS: u32 = 16;
-
-    /// Every counter with the word that names it on `/metrics`.
-    pub const ALL: [(Self, &'static str); Self::SLOTS as usize] = [
-        (Self::Emitted, "emitted"),
-        (Self::RingFull, "ring_full"),
-        (Self::ConnectionsFull, "connections_full"),
-        (Self::CandidatesFull, "candidates_full"),
-        (Self::QueueFull, "queue_full"),
-        (Self::ClientUnparsed, "client_message"),
-        (Self::ServerUnparsed, "server_message"),
-        (Self::PayloadUnread, "payload_unread"),
-        (Self::WalkCapped, "walk_capped"),
-        (Self::Early, "early"),
-        (Self::Reused, "reused"),
-        (Self::Rejected, "rejected"),
-        (Self::TailCancelled, "tail_cancelled"),
-        (Self::Resynced, "resynced"),
-        (Self::ProcessesFull, "processes_full"),
-        (Self::Cancelled, "cancel_request"),
-    ];
+    pub const SLOTS: u32 = 14;
 }

@@ -24,6 +24,9 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/po
 /// Ring bytes above which the reader is woken, as a share of the whole.
 const WAKE_SHARE: u64 = 2;
 
+/// Ring of a survey: nothing is read from it.
+const SURVEY_RING: u32 = 64 << 10;
+
 /// Which processes are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watch {
@@ -118,8 +121,7 @@ pub fn attach(wanted: &Wanted) -> Result<Attached, Refusal> {
 fn attach_tier(wanted: &Wanted, tier: Tier) -> Result<Attached, Refusal> {
     let offsets = layout::read().map_err(|error| Refusal::NoFeature(format!("{error:#}")))?;
     let mut ebpf = load(wanted, &offsets)?;
-    let btf = Btf::parse_file(layout::BTF_PATH, Endianness::default())
-        .map_err(|error| Refusal::NoFeature(format!("{}: {error}", layout::BTF_PATH)))?;
+    let btf = kernel_types()?;
     let mut outcomes = Vec::new();
     for probe in catalog::of_tier(tier) {
         let outcome = attach_probe(&mut ebpf, probe, &btf);
@@ -140,6 +142,43 @@ fn attach_tier(wanted: &Wanted, tier: Tier) -> Result<Attached, Refusal> {
     let ring = RingBuf::try_from(records).map_err(|error| broken(&error))?;
     let maps = Maps::take(&mut ebpf).map_err(|error| broken(&error))?;
     Ok(Attached { ebpf, ring, maps, states, tier })
+}
+
+/// What every probe of both tiers does here.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// In the catalogue's order.
+    pub states: Vec<ProbeState>,
+    /// All that one tier needs can be attached.
+    pub usable: bool,
+}
+
+/// Attaches every probe for a moment.
+///
+/// # Errors
+/// [`Refusal`] when the object cannot even be loaded.
+pub fn survey() -> Result<Survey, Refusal> {
+    if OBJECT.is_empty() {
+        return Err(Refusal::NoObject);
+    }
+    let offsets = layout::read().map_err(|error| Refusal::NoFeature(format!("{error:#}")))?;
+    let watch = Watch::Listed { children: false };
+    let mut ebpf = load(&Wanted { tier: None, watch, ring_bytes: SURVEY_RING }, &offsets)?;
+    let btf = kernel_types()?;
+    let outcomes: Vec<(&Probe, Outcome)> =
+        PROBES.iter().map(|probe| (probe, attach_probe(&mut ebpf, probe, &btf))).collect();
+    let works = |tier: Tier| {
+        let needed = |probe: &Probe| probe.needed && probe.tier.is_none_or(|own| own == tier);
+        outcomes.iter().all(|(probe, outcome)| !needed(probe) || *outcome == Outcome::Attached)
+    };
+    let usable = works(Tier::Sock) || works(Tier::Syscall);
+    let states = outcomes.iter().map(|(probe, outcome)| verdict::state(probe, outcome)).collect();
+    Ok(Survey { states, usable })
+}
+
+fn kernel_types() -> Result<Btf, Refusal> {
+    Btf::parse_file(layout::BTF_PATH, Endianness::default())
+        .map_err(|error| Refusal::NoFeature(format!("{}: {error}", layout::BTF_PATH)))
 }
 
 fn load(wanted: &Wanted, offsets: &poolwatch_ebpf::wire::Offsets) -> Result<Ebpf, Refusal> {

@@ -16,7 +16,7 @@ pub struct Maps {
     counters: PerCpuArray<MapData, u64>,
 }
 
-/// The kernel side's totals, in the order of [`Counter::ALL`].
+/// The kernel side's totals, one slot per [`Counter`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelBooks(pub [u64; Counter::SLOTS as usize]);
 

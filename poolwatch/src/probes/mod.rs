@@ -11,6 +11,7 @@ mod maps;
 pub mod verdict;
 
 pub use self::{
-    load::{Attached, Refusal, Wanted, Watch, attach},
+    layout::read as layout,
+    load::{Attached, Refusal, Survey, Wanted, Watch, attach, survey},
     maps::{KernelBooks, Maps},
 };

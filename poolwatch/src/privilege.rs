@@ -1,0 +1,72 @@
+//! The capabilities that the agent needs, why, and how it gives up all others.
+
+use anyhow::{Context, Result};
+use caps::{CapSet, Capability, CapsHashSet};
+
+/// One capability and its reason.
+#[derive(Clone, Copy, Debug)]
+pub struct Need {
+    /// The capability.
+    pub capability: Capability,
+    /// The agent runs without it, and sees less.
+    pub optional: bool,
+    /// It is still needed once the probes are attached.
+    pub lasting: bool,
+    /// What is lost without it.
+    pub lost: &'static str,
+}
+
+/// Every capability that is ever used.
+pub const NEEDS: [Need; 6] = [
+    Need { capability: Capability::CAP_BPF, optional: false, lasting: true, lost: "no probe can be loaded or read" },
+    Need {
+        capability: Capability::CAP_PERFMON,
+        optional: false,
+        lasting: false,
+        lost: "no probe can be attached or read kernel memory",
+    },
+    Need {
+        capability: Capability::CAP_SYS_PTRACE,
+        optional: true,
+        lasting: true,
+        lost: "names of other users' processes, and their connections that are older than the agent",
+    },
+    Need {
+        capability: Capability::CAP_DAC_READ_SEARCH,
+        optional: true,
+        lasting: true,
+        lost: "connections of other users' processes that are older than the agent",
+    },
+    Need {
+        capability: Capability::CAP_SYS_ADMIN,
+        optional: true,
+        lasting: true,
+        lost: "connections in other network namespaces that are older than the agent",
+    },
+    Need {
+        capability: Capability::CAP_SYS_RESOURCE,
+        optional: true,
+        lasting: false,
+        lost: "nothing since kernel 5.11; before, the limit of locked memory must be raised from outside",
+    },
+];
+
+/// The agent has this capability.
+pub fn holds(capability: Capability) -> bool {
+    caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false)
+}
+
+/// Gives up, for good, every capability that is not needed once the probes are attached.
+///
+/// # Errors
+/// When the kernel refuses, which it has no reason to.
+pub fn drop_others() -> Result<()> {
+    let lasting: CapsHashSet = NEEDS.iter().filter(|need| need.lasting).map(|need| need.capability).collect();
+    let held = caps::read(None, CapSet::Permitted).context("cannot read own capabilities")?;
+    let kept: CapsHashSet = held.intersection(&lasting).copied().collect();
+    let sets = [(CapSet::Effective, &kept), (CapSet::Permitted, &kept), (CapSet::Inheritable, &CapsHashSet::new())];
+    for (set, kept) in sets {
+        caps::set(None, set, kept).context("cannot give up capabilities")?;
+    }
+    Ok(())
+}
