@@ -122,7 +122,7 @@ impl Core {
                 } else {
                     Connection::opening(*process, server, *at, *connected)
                 };
-                self.open(*socket, connection, *at, *midstream, facts);
+                self.open(*socket, connection, *midstream, facts);
             }
             Event::Startup { socket, at, user, database, replication } => {
                 self.identify(*socket, identity(user, database, *replication), *at, facts);

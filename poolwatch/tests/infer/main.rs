@@ -1,0 +1,10 @@
+//! The core from outside: stories told as events, any events in any order, and a model beside it.
+
+mod any_order;
+mod ending;
+mod membership;
+mod model;
+mod plan;
+mod time;
+mod usage;
+mod world;
