@@ -14,7 +14,10 @@ use poolwatch::{
 };
 use proptest::prelude::*;
 
-use crate::world::{World, request, server};
+use crate::{
+    living::{Living, time},
+    world::{World, request, server},
+};
 
 /// Latest moment, in milliseconds: before an ended process is forgotten.
 const HORIZON: u64 = 50_000;
@@ -135,81 +138,6 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Who lives.
-#[derive(Default)]
-struct Living {
-    processes: BTreeMap<u32, ProcessId>,
-    ended: BTreeSet<ProcessId>,
-    /// Holder, address, and whether it is a member of a pool.
-    connections: BTreeMap<SocketId, (ProcessId, String, bool)>,
-    opens: u64,
-}
-
-impl Living {
-    fn raise(&mut self, id: ProcessId) -> bool {
-        let current = self.processes.get(&id.pid).copied();
-        let newer = |other: &ProcessId| other.pid == id.pid && other.started >= id.started;
-        if self.ended.iter().any(newer) || current.is_some_and(|current| current.started > id.started) {
-            return false;
-        }
-        if let Some(older) = current.filter(|current| *current != id) {
-            self.end(older);
-        }
-        self.processes.insert(id.pid, id);
-        true
-    }
-
-    fn end(&mut self, id: ProcessId) {
-        if self.processes.get(&id.pid) == Some(&id) {
-            self.processes.remove(&id.pid);
-            self.ended.insert(id);
-            self.connections.retain(|_, (holder, ..)| *holder != id);
-        }
-    }
-
-    fn apply(&mut self, event: &Event) {
-        match event {
-            Event::Process(process) => {
-                self.raise(process.id);
-            }
-            Event::Open { socket, process, server, .. } => {
-                let known = self.connections.contains_key(socket);
-                let taken = !known && self.raise(*process);
-                self.opens += u64::from(taken);
-                if taken {
-                    self.connections.insert(*socket, (*process, server.address(), true));
-                }
-            }
-            Event::Startup { socket, user, database, replication, .. } => {
-                let named = !user.is_empty() && !database.is_empty();
-                if let Some(connection) = self.connections.get_mut(socket).filter(|_| *replication || named) {
-                    connection.2 = !*replication;
-                }
-            }
-            Event::Request(request) => {
-                if let Some(connection) = self.connections.get_mut(&request.socket)
-                    && let Some(user) = self.processes.get(&request.pid)
-                {
-                    connection.0 = *user;
-                }
-            }
-            Event::Close { socket, .. } | Event::Gone { socket, .. } => {
-                self.connections.remove(socket);
-            }
-            Event::Exit { process, .. } => self.end(*process),
-            _ => {}
-        }
-    }
-
-    fn totals(&self) -> BTreeMap<(ProcessId, String), u32> {
-        let mut totals = BTreeMap::new();
-        for (holder, address, _) in self.connections.values().filter(|connection| connection.2) {
-            *totals.entry((*holder, address.clone())).or_default() += 1;
-        }
-        totals
-    }
-}
-
 fn totals(snapshot: &Snapshot) -> BTreeMap<(ProcessId, String), u32> {
     let mut totals = BTreeMap::new();
     for pool in snapshot.pools.iter().filter(|pool| pool.connections.total > 0) {
@@ -219,8 +147,8 @@ fn totals(snapshot: &Snapshot) -> BTreeMap<(ProcessId, String), u32> {
     totals
 }
 
-/// Holds after any event.
-fn check(events: &[Event]) {
+/// Holds after any event. Returns the used time that was told, and the time that connections lived.
+fn check(events: &[Event]) -> (u128, u128) {
     let mut world = World::with(Settings { pool_max: vec![(None, 2)], ..Settings::default() });
     let mut living = Living::default();
     for event in events {
@@ -237,10 +165,24 @@ fn check(events: &[Event]) {
         }
         assert_eq!(totals(&snapshot), living.totals(), "after {event:?}");
     }
-    check_facts(&world.facts, living.opens);
+    world.tell(&[Event::Tick { at: NS }]);
+    (check_facts(&world.facts, living.opens), living.lived(NS))
 }
 
-fn check_facts(facts: &[Fact], opens: u64) {
+/// The same events, in the order of their time.
+fn in_order(events: &[Event]) -> Vec<Event> {
+    let place = |index: usize| NS / 60 * u64::try_from(index).unwrap_or(0);
+    let mut events: Vec<_> = events
+        .iter()
+        .enumerate()
+        .map(|(index, event)| (time(event).unwrap_or_else(|| place(index)), event.clone()))
+        .collect();
+    events.sort_by_key(|(at, _)| *at);
+    events.into_iter().map(|(_, event)| event).collect()
+}
+
+/// Returns the used time that was told.
+fn check_facts(facts: &[Fact], opens: u64) -> u128 {
     let mut seen = BTreeSet::new();
     let (mut opened, mut closed, mut used) = (0, 0, 0_u128);
     for fact in facts {
@@ -262,7 +204,36 @@ fn check_facts(facts: &[Fact], opens: u64) {
         }
     }
     assert!(opened <= opens && closed <= opens);
-    assert!(used <= u128::from(opens) * u128::from(NS), "used {used}");
+    used
+}
+
+#[test]
+fn regression_a_start_after_its_end_uses_no_time() {
+    let within = |ended| {
+        let kind = RequestKind::Startup;
+        Event::Request(Request { kind, transaction: Transaction::Open, ..request(1, 0, ended) })
+    };
+    let ahead = Event::Request(Request { missed: 1, ended: 5_000_000, ..request(1, 20_000, 0) });
+    let (used, lived) = check(&[crate::world::open(1, 1, 5), within(5), ahead, crate::world::close(1, 5)]);
+    assert_eq!((used, lived), (0, 0));
+}
+
+#[test]
+fn regression_time_told_out_of_order_is_not_wrong_by_more_than_the_disorder() {
+    let startup = Request { kind: RequestKind::Startup, transaction: Transaction::Open, ..request(2, 0, 0) };
+    let id = crate::world::id(1);
+    let events = [
+        crate::world::open(2, 1, 0),
+        Event::Request(startup),
+        crate::world::inflight(1, 0, 32_435),
+        crate::world::process(id, "api"),
+        crate::world::startup(2, "shop", 0),
+        Event::Exit { process: id, at: 17_566 * 1_000_000 },
+    ];
+    let (used, lived) = check(&events);
+    assert_eq!((used, lived), ((32_435 + 17_566) * 1_000_000, 17_566 * 1_000_000));
+    let (used, lived) = check(&in_order(&events));
+    assert_eq!(used, lived);
 }
 
 #[test]
@@ -278,6 +249,12 @@ proptest! {
     #[test]
     fn counts_stay_counts(events in prop::collection::vec(event(), 0..60)) {
         check(&events);
+    }
+
+    #[test]
+    fn in_order_no_connection_is_used_longer_than_it_lives(events in prop::collection::vec(event(), 0..60)) {
+        let (used, lived) = check(&in_order(&events));
+        prop_assert!(used <= lived, "used {used} of {lived}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod any_order;
 mod ending;
+mod living;
 mod membership;
 mod model;
 mod plan;

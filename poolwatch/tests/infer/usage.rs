@@ -66,6 +66,15 @@ fn a_scan_that_comes_after_the_answer_says_nothing() {
 }
 
 #[test]
+fn an_answer_that_comes_late_does_not_end_the_request_under_way() {
+    let mut world = World::new();
+    world.connect(&[1], "shop", 0).tell(&[inflight(1, 30, 40), answered(1, 10, 20)]);
+    assert_eq!(now(&world, 40), [1, 0, 0, 0, 0]);
+    world.tell(&[answered(1, 30, 50), tick(60)]);
+    assert_eq!((now(&world, 60), world.leases()), ([0, 1, 0, 0, 0], vec![20]));
+}
+
+#[test]
 fn pipelined_requests_are_one_lease_and_counted_once() {
     let mut world = World::new();
     world.connect(&[1], "shop", 0);
