@@ -21,9 +21,10 @@ impl Core {
             self.meet(socket, request.pid);
             return;
         }
-        let sent = request.started.unwrap_or(request.ended).min(request.ended);
-        self.adopt(socket, request.pid, sent, facts);
+        // What was used until now was told as the former holder's.
+        self.adopt(socket, request.pid, request.ended, facts);
         if request.missed > 0 {
+            let sent = request.started.unwrap_or(request.ended).min(request.ended);
             self.miss(socket, request.missed, sent, facts);
         }
         self.show(socket);

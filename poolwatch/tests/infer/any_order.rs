@@ -219,6 +219,24 @@ fn regression_a_start_after_its_end_uses_no_time() {
 }
 
 #[test]
+fn regression_time_told_for_one_holder_is_not_told_for_the_next() {
+    let used = |pid, from, to, kind, transaction| {
+        Event::Request(Request { pid, kind, transaction, ..request(5, from, to) })
+    };
+    let events = [
+        crate::world::process(crate::world::id(1), "api"),
+        crate::world::process(crate::world::id(2), "api"),
+        crate::world::open(5, 2, 0),
+        used(1, 0, 417, RequestKind::Startup, Transaction::Idle),
+        used(1, 0, 12_695, RequestKind::Query, Transaction::Open),
+        Event::Scrape { at: 12_695 * 1_000_000 },
+        used(2, 0, 35_131, RequestKind::Query, Transaction::Open),
+    ];
+    let (used, lived) = check(&events);
+    assert_eq!((used, lived), (u128::from(NS - 417 * 1_000_000), u128::from(NS)));
+}
+
+#[test]
 fn regression_time_told_out_of_order_is_not_wrong_by_more_than_the_disorder() {
     let startup = Request { kind: RequestKind::Startup, transaction: Transaction::Open, ..request(2, 0, 0) };
     let id = crate::world::id(1);
