@@ -106,8 +106,10 @@ pub struct Connection {
     pub identity: Identity,
     /// What hides it: `tls`, `gss` or `other`.
     pub hidden: Option<&'static str>,
-    /// `connect()` or the StartupMessage, where seen.
+    /// `connect()` or the `StartupMessage`, where seen.
     pub connected: Option<Time>,
+    /// When it came to be, as far as that was seen.
+    pub born: Time,
     state: State,
     answered: Option<Answered>,
     /// All use before this moment is accounted for.
@@ -125,9 +127,9 @@ impl Connection {
         Self::new(process, server, at, None, State::Unknown)
     }
 
-    fn new(process: ProcessId, server: Place, clear: Time, connected: Option<Time>, state: State) -> Self {
-        let identity = Identity::Unidentified;
-        Self { process, server, identity, hidden: None, connected, state, answered: None, clear }
+    fn new(process: ProcessId, server: Place, born: Time, connected: Option<Time>, state: State) -> Self {
+        let (identity, hidden, answered) = (Identity::Unidentified, None, None);
+        Self { process, server, identity, hidden, connected, born, state, answered, clear: born }
     }
 
     /// How it stands.

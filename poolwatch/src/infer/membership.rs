@@ -54,7 +54,6 @@ impl Core {
         &mut self,
         socket: SocketId,
         connection: Connection,
-        at: Time,
         announced: bool,
         facts: &mut Vec<Fact>,
     ) {
@@ -69,8 +68,8 @@ impl Core {
         if self.processes.living(process).is_none() && !self.tell_process(&unnamed(process), facts) {
             return;
         }
-        let begun = connection.connected.unwrap_or(at).min(at);
-        let Some((pool, _)) = self.home(&connection).and_then(|key| self.pool_for(key, begun)) else {
+        let born = connection.born;
+        let Some((pool, _)) = self.home(&connection).and_then(|key| self.pool_for(key, born)) else {
             return;
         };
         if let Some(pool) = self.pools.get_mut(pool) {
@@ -144,7 +143,9 @@ impl Core {
             return;
         };
         let (process, server) = (key.process, key.server.clone());
-        let Some((pool, new)) = self.pool_for(key, at) else { return };
+        // A pool is as old as the connection that makes it, which was opening until it said its name.
+        let born = if member.connection.is_new() { member.connection.born } else { at };
+        let Some((pool, new)) = self.pool_for(key, born) else { return };
         self.transfer(socket, Some(pool), at, facts);
         if new && self.pools.only_identified(process, &server) == Some(pool) {
             self.gather(&PoolKey::unidentified(process, server), pool, at, facts);

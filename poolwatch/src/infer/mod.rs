@@ -122,14 +122,14 @@ impl Core {
                 } else {
                     Connection::opening(*process, server, *at, *connected)
                 };
-                self.open(*socket, connection, *at, *midstream, facts);
+                self.open(*socket, connection, *midstream, facts);
             }
             Event::Startup { socket, at, user, database, replication } => {
                 self.identify(*socket, identity(user, database, *replication), *at, facts);
             }
             Event::Secured { socket, at, by } => self.hide(*socket, by, *at, facts),
             Event::Request(request) => self.request(request, facts),
-            Event::Inflight { socket, since, .. } => self.inflight(*socket, *since, facts),
+            Event::Inflight { socket, at, since } => self.inflight(*socket, *since.min(at), facts),
             Event::Missed { socket, at, records } => self.miss(*socket, *records, *at, facts),
             Event::Close { socket, at, ending } => self.close(*socket, *at, Seen::Ending(ending), facts),
             Event::Gone { socket, at } => self.close(*socket, *at, Seen::Absence, facts),

@@ -41,8 +41,8 @@ struct Entry {
 #[derive(Debug, Default)]
 pub struct Processes {
     table: HashMap<ProcessId, Entry>,
-    /// The living process of each number.
-    living: HashMap<u32, ProcessId>,
+    /// The newest process of each number, ended or not: older ones have surely ended.
+    newest: HashMap<u32, ProcessId>,
     ended: BTreeSet<(Time, ProcessId)>,
 }
 
@@ -68,7 +68,7 @@ impl Processes {
             entry.facts = Arc::new(process.clone());
             return Told::Changed;
         }
-        if self.living.get(&process.id.pid).is_some_and(|other| other.started > process.id.started) {
+        if self.newest.get(&process.id.pid).is_some_and(|other| other.started > process.id.started) {
             return Told::Ended;
         }
         if !self.has_room() {
@@ -76,13 +76,13 @@ impl Processes {
         }
         let entry = Entry { facts: Arc::new(process.clone()), sockets: BTreeSet::new(), ended: None };
         self.table.insert(process.id, entry);
-        self.living.insert(process.id.pid, process.id);
+        self.newest.insert(process.id.pid, process.id);
         Told::New
     }
 
     /// The older process whose number `id` has now; it must have ended.
     pub fn replaced(&self, id: ProcessId) -> Option<ProcessId> {
-        self.living.get(&id.pid).copied().filter(|other| other.started < id.started)
+        self.with_pid(id.pid).filter(|other| other.started < id.started)
     }
 
     /// A living process's facts.
@@ -92,7 +92,7 @@ impl Processes {
 
     /// The living process with this number.
     pub fn with_pid(&self, pid: u32) -> Option<ProcessId> {
-        self.living.get(&pid).copied()
+        self.newest.get(&pid).copied().filter(|newest| self.living(*newest).is_some())
     }
 
     /// The process holds this socket from now on.
@@ -114,9 +114,6 @@ impl Processes {
         let entry = self.table.get_mut(&id).filter(|entry| entry.ended.is_none())?;
         entry.ended = Some(at);
         self.ended.insert((at, id));
-        if self.living.get(&id.pid) == Some(&id) {
-            self.living.remove(&id.pid);
-        }
         Some(Ended { facts: Arc::clone(&entry.facts), sockets: std::mem::take(&mut entry.sockets) })
     }
 
@@ -127,7 +124,7 @@ impl Processes {
                 return;
             }
             self.ended.pop_first();
-            self.table.remove(&id);
+            self.drop(id);
         }
     }
 
@@ -136,7 +133,14 @@ impl Processes {
             return true;
         }
         let oldest = self.ended.pop_first();
-        oldest.is_some_and(|(_, id)| self.table.remove(&id).is_some())
+        oldest.is_some_and(|(_, id)| self.drop(id))
+    }
+
+    fn drop(&mut self, id: ProcessId) -> bool {
+        if self.newest.get(&id.pid) == Some(&id) {
+            self.newest.remove(&id.pid);
+        }
+        self.table.remove(&id).is_some()
     }
 }
 

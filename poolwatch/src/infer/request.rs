@@ -21,9 +21,11 @@ impl Core {
             self.meet(socket, request.pid);
             return;
         }
-        self.adopt(socket, request.pid, request.started.unwrap_or(request.ended), facts);
+        // What was used until now was told as the former holder's.
+        self.adopt(socket, request.pid, request.ended, facts);
         if request.missed > 0 {
-            self.miss(socket, request.missed, request.started.unwrap_or(request.ended), facts);
+            let sent = request.started.unwrap_or(request.ended).min(request.ended);
+            self.miss(socket, request.missed, sent, facts);
         }
         self.show(socket);
         self.announce(socket, facts);

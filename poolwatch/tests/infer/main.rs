@@ -1,0 +1,11 @@
+//! The core from outside: stories told as events, any events in any order, and a model beside it.
+
+mod any_order;
+mod ending;
+mod living;
+mod membership;
+mod model;
+mod plan;
+mod time;
+mod usage;
+mod world;
