@@ -183,6 +183,7 @@ impl Show {
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     let ignore = |argument: Arg| {
         let value = argument.get_env().and_then(std::env::var_os);
+        let argument = argument.hide_env_values(true);
         if value.is_some_and(|value| is_not_meant(&value)) { argument.env(None::<&str>) } else { argument }
     };
     command.mut_args(ignore).mut_subcommand("record", |record| record.mut_args(ignore))
