@@ -2,7 +2,10 @@
 //!
 //! Read once at the start, from files, so that neither is in the arguments or the environment.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, ensure};
 use subtle::ConstantTimeEq;
@@ -13,8 +16,6 @@ use tokio_rustls::{
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     },
 };
-
-use std::path::PathBuf;
 
 /// Where the secrets are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

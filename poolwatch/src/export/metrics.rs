@@ -171,9 +171,9 @@ table! {
     OLDEST_LEASE: Gauge "poolwatch_pool_oldest_lease_seconds" Seconds of ProcessPool []
         "Age of the pool's oldest borrowing that has not ended; 0 when all connections are idle."
     EVIDENCE: Gauge "poolwatch_pool_wait_evidence_info" Info of ProcessPool ["of", "evidence"]
-        "Always 1; evidence names the method that the value given by of rests on."
+        "Always 1; the label evidence names the method that the value named by the label of rests on."
     CONFIDENCE: Gauge "poolwatch_pool_wait_confidence_ratio" Ratio of ProcessPool ["of"]
-        "How far to trust the inferred value given by of, from 0 to 1."
+        "How far to trust the inferred value named by the label of, from 0 to 1."
     LIFETIME: Counter "poolwatch_pool_lifetime_seconds_total" Seconds of Pool []
         "Time that the service's pools have existed, summed over its processes."
     USED_SECONDS: Counter "poolwatch_pool_used_connection_seconds_total" Seconds of Pool []

@@ -1,1 +1,6 @@
+//! What the room shows of a hand-made scene.
 
+mod door;
+mod json;
+mod page;
+mod scene;

@@ -1,0 +1,132 @@
+//! The JSON answers: their shape is the contract's, field by field.
+
+use serde_json::{Value, json};
+
+use super::scene;
+use crate::{
+    export::{Answer, ExportSettings, Filter, Question},
+    infer::{fact::Status, snapshot::Snapshot},
+};
+
+fn ask(question: &Question, snapshot: &Snapshot) -> Answer {
+    let labels = vec![("region".to_owned(), "eu".to_owned())];
+    scene::exporter(ExportSettings { labels, ..scene::settings() }).answer(question, snapshot)
+}
+
+fn document(answer: &Answer) -> Value {
+    assert_eq!(answer.content_type, "application/json");
+    serde_json::from_str(&answer.body).expect("the body is JSON")
+}
+
+fn health(service: Option<&str>, pid: Option<u32>) -> Question {
+    Question::Health(Filter { service: service.map(Into::into), pid })
+}
+
+#[test]
+fn a_pool_has_the_shape_of_the_contract() {
+    let answer = ask(&health(None, None), &scene::snapshot());
+    assert_eq!(answer.status, 200);
+    let health = document(&answer);
+    let expected = json!({
+        "id": "0000000000000001", "name": "app@10.0.0.5:5432/shop", "service": "api",
+        "process": {"pid": 42, "name": "node", "container": null, "pod": null},
+        "server": {"address": "10.0.0.5", "port": 5432, "database": "shop", "user": "app"},
+        "connections": {"used": 3, "idle": 5, "opening": 1, "unknown": 1, "idle_in_transaction": 1, "total": 10},
+        "max": {"value": 20, "source": "configured"},
+        "utilization": {"ratio": 0.15, "status": "normal"},
+        "pending": {"value": 0.0, "evidence": "demand", "confidence": 0.6, "trust": "medium"},
+        "wait_seconds": {"mean": 0.001, "p95": 0.004, "max": 0.01, "evidence": "causal", "confidence": 0.9, "trust": "high"},
+        "requests": {"total": 12345, "per_second": 99.5, "mean_seconds": 0.0061, "slow": 0, "errors": 0, "error_ratio": 0.0},
+        "declared": null,
+        "findings": [],
+    });
+    assert_eq!(health["pools"][0], expected);
+    assert_eq!(health["labels"], json!({"region": "eu"}));
+    assert_eq!(health["timestamp"], "2023-11-14T22:15:00.000000000Z");
+    assert_eq!(health["status"], "healthy");
+    assert_eq!(health["utilization"], json!({"percent": 50.0, "status": "normal"}));
+    let fields: Vec<_> = health.as_object().expect("an object").keys().collect();
+    assert_eq!(fields.len(), 5, "{fields:?}");
+}
+
+#[test]
+fn what_is_unknown_is_null() {
+    let health = document(&ask(&health(None, None), &scene::snapshot()));
+    let pool = &health["pools"][5];
+    assert_eq!(pool["server"], json!({"address": "10.0.0.9", "port": 5432, "database": null, "user": null}));
+    assert_eq!(pool["max"], Value::Null);
+    assert_eq!(pool["utilization"], json!({"ratio": null, "status": "unknown"}));
+    assert_eq!(pool["pending"], Value::Null);
+    assert_eq!(pool["wait_seconds"], Value::Null);
+}
+
+#[test]
+fn the_worst_pool_decides() {
+    let mut snapshot = scene::snapshot();
+    snapshot.pools[1].status = Status::Warning;
+    let answer = ask(&health(None, None), &snapshot);
+    assert_eq!((answer.status, &document(&answer)["status"]), (200, &json!("degraded")));
+    snapshot.pools[4].status = Status::Critical;
+    let answer = ask(&health(None, None), &snapshot);
+    assert_eq!((answer.status, &document(&answer)["status"]), (503, &json!("unhealthy")));
+}
+
+#[test]
+fn a_filter_leaves_the_others_out_of_the_verdict() {
+    let mut snapshot = scene::snapshot();
+    snapshot.pools[4].status = Status::Critical;
+    let pools = |question: &Question| {
+        let answer = ask(question, &snapshot);
+        (answer.status, document(&answer)["pools"].as_array().map(Vec::len))
+    };
+    assert_eq!(pools(&health(Some("api"), None)), (200, Some(5)));
+    assert_eq!(pools(&health(Some("worker"), None)), (503, Some(1)));
+    assert_eq!(pools(&health(None, Some(77))), (503, Some(1)));
+    assert_eq!(pools(&health(Some("api"), Some(77))), (200, Some(0)));
+}
+
+#[test]
+fn without_pools_nothing_is_wrong_and_nothing_known() {
+    let answer = ask(&health(None, None), &Snapshot::default());
+    let health = document(&answer);
+    assert_eq!((answer.status, &health["status"]), (200, &json!("healthy")));
+    assert_eq!(health["utilization"], json!({"percent": null, "status": "unknown"}));
+}
+
+#[test]
+fn one_pool_is_found_by_its_id() {
+    let found = ask(&Question::Pool("0000000000000005".into()), &scene::snapshot());
+    assert_eq!(document(&found)["process"]["pod"], "worker-7c9f");
+    let missing = ask(&Question::Pool("ffff".into()), &scene::snapshot());
+    assert_eq!(missing.status, 404);
+    assert!(document(&missing)["error"].is_string());
+    let all = document(&ask(&Question::Pools, &scene::snapshot()));
+    assert_eq!(all["pools"].as_array().map(Vec::len), Some(6));
+}
+
+#[test]
+fn details_name_probes_and_losses() {
+    let details = document(&ask(&Question::Details, &scene::snapshot()));
+    let probes = json!([
+        {"name": "sock_send_length", "attached": true, "verdict": "ok", "reason": null},
+        {"name": "sys_enter", "attached": false, "verdict": "not_applicable", "reason": null},
+    ]);
+    assert_eq!(details["probes"], probes);
+    assert_eq!(details["events"]["lost"], json!({"ring": 2, "series": 1, "services": 0}));
+    assert_eq!(details["events"]["unparsed"], json!({"startup_cut": 1}));
+    assert_eq!(details["agent"]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(details["blind"][0]["connections"], 4);
+    assert_eq!(details["pools"][0]["used"], 3);
+}
+
+#[test]
+fn readiness_says_why_not() {
+    let mut snapshot = scene::snapshot();
+    assert_eq!(ask(&Question::Ready, &snapshot), Answer::text(200, "ready\n"));
+    snapshot.ready = false;
+    assert!(ask(&Question::Ready, &snapshot).body.contains("first scan"));
+    snapshot.probes = vec![scene::probe("sock_send_length", false, "unsupported", "no BTF")];
+    let answer = ask(&Question::Ready, &snapshot);
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.body, "not ready: no probe is attached\nsock_send_length: unsupported: no BTF\n");
+}
