@@ -20,14 +20,20 @@ pub fn as_root(program: &str) -> Command {
     command
 }
 
-/// A cargo command in the workspace, without what a surrounding cargo left in the environment.
+/// A cargo command in the workspace.
 pub fn cargo(subcommand: &str) -> Command {
     let mut command = Command::new("cargo");
-    command.arg(subcommand).current_dir(place::root());
-    for name in ["CARGO_ENCODED_RUSTFLAGS", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"] {
-        command.env_remove(name);
-    }
+    command.arg(subcommand);
+    in_workspace(&mut command);
     command
+}
+
+/// Runs it in the workspace, without what a surrounding cargo left in the environment.
+pub fn in_workspace(cargo: &mut Command) {
+    cargo.current_dir(place::root());
+    for name in ["CARGO_ENCODED_RUSTFLAGS", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"] {
+        cargo.env_remove(name);
+    }
 }
 
 /// The command as one would type it.

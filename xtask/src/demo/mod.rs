@@ -102,6 +102,7 @@ fn play(options: &Options, logs: &Path, stop: &Stop) -> Result<()> {
         // Its last queries are answered before the next share, or the rest, begins.
         if let Some(load) = load {
             stop.until("the load ends", Duration::from_secs(20), || Ok(load.ended().then_some(())))?;
+            println!("  the load says: {}", load.output().trim());
         }
         summary.push((share, readings));
     }

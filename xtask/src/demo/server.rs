@@ -51,8 +51,10 @@ impl Server {
 
         let port = free_port()?;
         let mut postgres = Command::new(programs.join("postgres"));
-        postgres.arg("-D").arg(&data).arg("-k").arg(directory.path()).args(["-p", &port.to_string()]);
-        postgres.args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]).current_dir(directory.path());
+        postgres.arg("-D").arg(&data).args(["-p", &port.to_string()]);
+        // No UNIX socket: the path of ours may be longer than one may be.
+        postgres.args(["-k", "", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]);
+        postgres.current_dir(directory.path());
         // SIGINT: end sessions and stop, without waiting for clients.
         let postgres = as_owner(&mut postgres, owner.as_ref());
         let running = Running::start("PostgreSQL", postgres, Signal::SIGINT, logs.join("postgres.log"))?;

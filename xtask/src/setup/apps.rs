@@ -1,6 +1,7 @@
 //! What the test applications need: packages for Node and for Python, kept inside the workspace.
 //!
-//! A language that is not on this machine is reported, and the tests that want it skip with that reason.
+//! A language that is not on this machine comes from Debian's packages. Where there are none it is reported,
+//! and the tests that want it skip with that reason.
 
 use std::{
     fs,
@@ -26,7 +27,7 @@ fn node_state(app: &Path) -> State {
         return State::Absent("tests/apps/node is not in this tree".into());
     }
     if place::executable("node").is_none() || place::executable("npm").is_none() {
-        return State::Absent("no node and npm on PATH: what wants them is skipped".into());
+        return language_packages(&["nodejs", "npm"], "no node and npm on PATH");
     }
     let installed = app.join("node_modules/.package-lock.json");
     if newer(&installed, &[manifest, app.join("package-lock.json")]) {
@@ -47,21 +48,15 @@ fn python_state(wanted: &Path) -> State {
     if !wanted.is_file() {
         return State::Absent("tests/apps/python is not in this tree".into());
     }
-    let mut venv = Command::new("python3");
-    if command::answer(Command::new("python3").args(["-c", "import sys"])).is_none() {
-        return State::Absent("no python3 on PATH: what wants it is skipped".into());
-    }
     if command::answer(Command::new("python3").args(["-c", "import venv, ensurepip"])).is_none() {
-        if packages::usable() {
-            return State::Packages(vec!["python3-venv".into()]);
-        }
-        return State::Absent("python3 has no venv module".into());
+        return language_packages(&["python3", "python3-venv"], "no python3 with its venv module on PATH");
     }
     let home = place::target().join("python");
     let installed = home.join("installed.txt");
     if place::python().exists() && newer(&installed, &[wanted.to_path_buf()]) {
         return State::Found(home.display().to_string());
     }
+    let mut venv = Command::new("python3");
     venv.args(["-m", "venv", "--clear"]).arg(&home);
     let mut pip = Command::new(place::python());
     pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(wanted);
@@ -69,6 +64,13 @@ fn python_state(wanted: &Path) -> State {
     let mut note = Command::new("cp");
     note.arg(wanted).arg(&installed);
     State::Steps(vec![venv, pip, note])
+}
+
+fn language_packages(names: &[&str], without: &str) -> State {
+    if packages::usable() {
+        return State::Packages(names.iter().map(|name| (*name).to_owned()).collect());
+    }
+    State::Absent(format!("{without}: what wants it is skipped"))
 }
 
 /// Whether `made` is there and not older than what it was made from.

@@ -51,14 +51,16 @@ pub fn plan(packages: &[String]) -> Vec<Command> {
 
 fn update() -> Command {
     let mut apt = command::as_root("apt-get");
-    apt.args(["update", "-q"]);
+    apt.args(["update", "-qq"]);
     apt
 }
 
 fn apt_install(packages: &[String]) -> Command {
     let mut apt = command::as_root("apt-get");
-    apt.args(["install", "-y", "-q", "--no-install-recommends", "--no-remove"]);
-    apt.args(["-o", "DPkg::Lock::Timeout=600"]).args(packages).env("DEBIAN_FRONTEND", "noninteractive");
+    apt.args(["install", "-y", "-qq", "--no-install-recommends", "--no-remove"]);
+    apt.args(["-o", "DPkg::Lock::Timeout=600", "-o", "Dpkg::Use-Pty=0"])
+        .args(packages)
+        .env("DEBIAN_FRONTEND", "noninteractive");
     apt
 }
 

@@ -52,13 +52,20 @@ impl Toolchain {
 
     /// `cargo build` with this compiler, for the probes.
     pub fn cargo_build(self) -> Command {
-        let mut cargo = command::cargo("build");
-        cargo.env_remove("RUSTFLAGS").env_remove("RUSTC_WRAPPER");
-        match self.source {
-            // With rustup, `cargo` on PATH is its proxy, and this variable chooses.
-            Source::Nightly => cargo.env("RUSTUP_TOOLCHAIN", "nightly"),
-            Source::Debian => cargo.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1"),
+        let mut cargo = match self.source {
+            Source::Nightly => {
+                let mut rustup = Command::new("rustup");
+                rustup.args(["run", "nightly", "cargo", "build"]);
+                rustup
+            }
+            Source::Debian => {
+                let mut cargo = Command::new("cargo");
+                cargo.arg("build").env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1");
+                cargo
+            }
         };
+        cargo.env_remove("RUSTC_WRAPPER");
+        command::in_workspace(&mut cargo);
         cargo
     }
 }

@@ -68,8 +68,9 @@ fn checks(count: &mut Count) {
 /// A check by a cargo subcommand that not every machine has.
 fn optional_check(name: &str, check_command: &mut Command, subcommand: &str, count: &mut Count) {
     if command::answer(command::cargo(subcommand).arg("--version")).is_none() {
-        println!("SKIP {name}: cargo has no `{subcommand}` on this machine");
-        count.skip(name);
+        let skip = format!("{name}: cargo has no `{subcommand}` on this machine");
+        println!("SKIP {skip}");
+        count.skip(&skip);
         return;
     }
     check(name, command::run(check_command), count);

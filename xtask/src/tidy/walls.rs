@@ -6,31 +6,34 @@
 use super::{Finding, Source};
 
 /// Each room and what it may import. A room that is not here cannot be built: decide first where it stands.
-const WALLS: [(&str, &[&str]); 12] = [
+const WALLS: [(&str, &[&str]); 13] = [
     ("event", &[]),
     ("postgres", &[]),
+    ("privilege", &[]),
     ("clock", &["event"]),
     ("infer", &["event"]),
-    ("config", &["event", "infer"]),
+    ("recording", &["event", "infer", "clock"]),
+    ("export", &["event", "infer", "clock"]),
+    // It resolves flags and files into the settings of the rooms that have some.
+    ("config", &["event", "clock", "infer", "export"]),
     ("probes", &["event", "config"]),
     ("discover", &["event", "config"]),
     ("intake", &["event", "postgres", "probes", "config"]),
-    ("recording", &["event", "infer", "clock"]),
-    ("export", &["event", "infer", "clock", "config"]),
-    ("check", &["event", "config", "probes", "discover"]),
+    ("check", &["event", "config", "probes", "discover", "privilege"]),
     (
         "agent",
         &[
             "event",
             "postgres",
+            "privilege",
             "clock",
             "infer",
+            "recording",
+            "export",
             "config",
             "probes",
             "discover",
             "intake",
-            "recording",
-            "export",
             "check",
         ],
     ),
