@@ -38,8 +38,9 @@ def turn(client, data):
 
 
 def child(directory, pause, report, parent):
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    # Not a threading.Event: its lock is not meant for signal handlers, and two signals may come.
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     # Lengths that look like the head of a message, and text that looks like an answer's end.
     data = b"Q\x00\x00\x00\x10select 1;\x00" + b"Z\x00\x00\x00\x05I" + os.urandom(200)
@@ -47,7 +48,7 @@ def child(directory, pause, report, parent):
         tcp = endpoint(socket.AF_INET, ("127.0.0.1", 0))
         unix = endpoint(socket.AF_UNIX, os.path.join(own, "echo"))
         rounds = 0
-        while not stop.is_set() and os.getppid() == parent:
+        while not stopped and os.getppid() == parent:
             with open(os.path.join(own, "file"), "w+b") as file:
                 file.write(data)
                 file.seek(0)

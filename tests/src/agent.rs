@@ -21,6 +21,9 @@ pub struct Agent {
 /// How long loading the probes and the first scan may take on a busy machine.
 const READY: Duration = Duration::from_secs(30);
 
+/// How late the page may be.
+const SETTLE: Duration = Duration::from_secs(1);
+
 impl Agent {
     /// Starts the agent with these arguments and `--listen`, and waits until it is ready.
     pub fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Result<Self> {
@@ -86,6 +89,18 @@ impl Agent {
         let (status, body) = self.get("/metrics")?;
         ensure!(status == 200, "/metrics answers {status}: {body}");
         Page::parse(&body)
+    }
+
+    /// `/metrics` as soon as it says what a test waits for: a record takes some milliseconds on its way, and
+    /// the contract allows the end of a connection one second.
+    pub fn metrics_when(&self, what: &str, is: impl Fn(&Page) -> bool) -> Result<Page> {
+        let mut last = String::new();
+        let page = clock::until(SETTLE, what, || {
+            let page = self.metrics()?;
+            last.clone_from(&page.text);
+            Ok(is(&page).then_some(page))
+        });
+        page.with_context(|| format!("the page:\n{last}"))
     }
 
     /// What it has logged so far.

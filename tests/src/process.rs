@@ -5,7 +5,7 @@ use std::{
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -23,6 +23,7 @@ pub struct Process {
     input: Option<ChildStdin>,
     output: Lines,
     errors: Lines,
+    reader: Option<JoinHandle<()>>,
 }
 
 /// Signal 15.
@@ -43,10 +44,11 @@ impl Process {
                 .stderr(Stdio::piped())
                 .spawn()
                 .with_context(|| format!("cannot start {name} ({})", command.get_program().display()))?;
-        let output = keep(child.stdout.take());
-        let errors = keep(child.stderr.take());
+        let (output, errors) = (Lines::default(), Lines::default());
+        let reader = keep(child.stdout.take(), &output);
+        let _ = keep(child.stderr.take(), &errors);
         let input = child.stdin.take();
-        Ok(Self { name: name.to_owned(), child, input, output, errors })
+        Ok(Self { name: name.to_owned(), child, input, output, errors, reader })
     }
 
     /// Its number.
@@ -80,9 +82,9 @@ impl Process {
     pub fn line_from(&mut self, from: usize, start: &str, wait: Duration) -> Result<(usize, String)> {
         let deadline = clock::Deadline::after(wait);
         loop {
-            // In this order: what it printed before it ended is all there once it has been reaped
-            // and read, and asking again is cheap.
-            let ended = self.child.try_wait()?;
+            // In this order: what it printed before it ended is found once its pipe has been read.
+            let read = self.reader.as_ref().is_none_or(JoinHandle::is_finished);
+            let ended = self.child.try_wait()?.filter(|_| read);
             if let Some(found) = find(&self.output, from, start) {
                 return Ok(found);
             }
@@ -152,18 +154,15 @@ fn dies_with_us(command: &mut Command) {
 }
 
 /// Reads a pipe to its end in a thread, so that the child never waits for a full pipe.
-fn keep(pipe: Option<impl Read + Send + 'static>) -> Lines {
-    let lines = Lines::default();
-    let Some(pipe) = pipe else { return lines };
-    let kept = Arc::clone(&lines);
-    thread::spawn(move || {
+fn keep(pipe: Option<impl Read + Send + 'static>, lines: &Lines) -> Option<JoinHandle<()>> {
+    let (pipe, kept) = (pipe?, Arc::clone(lines));
+    Some(thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n') {
             let Ok(line) = line else { return };
             let line = String::from_utf8_lossy(&line).into_owned();
             kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
-    });
-    lines
+    }))
 }
 
 fn joined(lines: &Lines) -> String {
@@ -211,7 +210,7 @@ pub fn run(name: &str, command: &mut Command, wait: Duration) -> Result<Answer> 
     Ok(Answer { code, output, errors })
 }
 
-fn read_all(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+fn read_all(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut text = Vec::new();
         if let Some(mut pipe) = pipe {
