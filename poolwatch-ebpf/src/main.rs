@@ -1,3 +1,30 @@
-//! The probes.
+//! The probes: they observe socket calls, filter, frame, and emit one record per answered request.
+//!
+//! Each probe file has a thin entry and a `try_…` that does the work. `kernel.rs` alone knows kernel
+//! structures, `emit.rs` alone writes the ring, `maps.rs` holds every map and setting.
 #![no_std]
 #![no_main]
+#![allow(clippy::missing_safety_doc, reason = "every function here runs under the kernel's verifier")]
+
+mod capture;
+mod emit;
+mod filter;
+mod frame;
+mod kernel;
+mod maps;
+mod payload;
+mod probes;
+mod queue;
+mod resync;
+mod traffic;
+mod walk;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+
+// The helpers that read kernel memory are open to GPL-compatible programs only.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

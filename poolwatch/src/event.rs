@@ -36,6 +36,21 @@ pub enum Server {
 }
 
 impl Server {
+    /// The server whose UNIX socket is bound to `path`, as the kernel has it in `sun_path`; `None` when
+    /// the name is not one that PostgreSQL gives. A leading NUL (abstract) is written `@`, as libpq does it.
+    pub fn at_path(path: &[u8]) -> Option<Self> {
+        let end = path.iter().skip(1).position(|byte| *byte == 0).map_or(path.len(), |at| at + 1);
+        let path = String::from_utf8_lossy(path.get(..end)?);
+        let path = path.strip_prefix('\0').map_or_else(|| path.to_string(), |name| format!("@{name}"));
+        let (directory, name) = path.rsplit_once('/').unwrap_or((".", &path));
+        let port = name.strip_prefix(".s.PGSQL.")?;
+        if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let directory = if directory.is_empty() { "/" } else { directory };
+        Some(Self::Unix(directory.to_owned(), port.parse().ok()?))
+    }
+
     /// The address without the port.
     pub fn address(&self) -> String {
         match self {
@@ -312,4 +327,59 @@ pub enum Event {
         /// Now.
         at: Time,
     },
+}
+
+impl Event {
+    /// When it happened, or was noticed; `None` for what is told without a time.
+    pub const fn at(&self) -> Option<Time> {
+        match self {
+            Self::Probes(_) | Self::Process(_) | Self::Books { .. } => None,
+            Self::Request(request) => Some(request.ended),
+            Self::Ready { at }
+            | Self::Open { at, .. }
+            | Self::Startup { at, .. }
+            | Self::Secured { at, .. }
+            | Self::Inflight { at, .. }
+            | Self::Missed { at, .. }
+            | Self::Close { at, .. }
+            | Self::Gone { at, .. }
+            | Self::ConnectFailed { at, .. }
+            | Self::Exit { at, .. }
+            | Self::Tick { at }
+            | Self::Scrape { at } => Some(*at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unix_server_is_known_by_its_sockets_name() {
+        let check = |path: &[u8], directory: &str, port| {
+            assert_eq!(Server::at_path(path), Some(Server::Unix(directory.into(), port)));
+        };
+        check(b"/var/run/postgresql/.s.PGSQL.5432", "/var/run/postgresql", 5432);
+        check(b"/var/run/postgresql/.s.PGSQL.5432\0\0junk", "/var/run/postgresql", 5432);
+        check(b"/.s.PGSQL.1", "/", 1);
+        check(b".s.PGSQL.65535", ".", 65535);
+        check(b"\0/tmp/x/.s.PGSQL.5432", "@/tmp/x", 5432);
+    }
+
+    #[test]
+    fn other_names_are_no_servers() {
+        for path in [
+            &b"/run/.s.PGSQL.5432.lock"[..],
+            b"/run/.s.PGSQL.",
+            b"/run/.s.PGSQL.65536",
+            b"/run/.s.PGSQL.+1",
+            b"/run/x.s.PGSQL.5432",
+            b"/run/.s.PGSQL.5432/other",
+            b"\0",
+            b"",
+        ] {
+            assert_eq!(Server::at_path(path), None, "{path:?}");
+        }
+    }
 }

@@ -1,14 +1,24 @@
 //! Every bound of the core, in one place. What does not fit is counted under the name given here.
 
-/// Processes known at once; the one that ended longest ago goes first (`processes`).
+/// Processes known at once. One that has ended is kept for a while so that news that come late do not
+/// raise it; the one that ended longest ago makes room first. When all live, a further one is not taken
+/// (`processes`).
 pub const PROCESSES: usize = 4096;
 /// Connections known at once; further ones are not taken (`connections`).
 pub const CONNECTIONS: usize = 131_072;
 /// Pools known at once; further ones are not taken (`pools`).
 pub const POOLS: usize = 8192;
+/// Changes of a pool's used connections that are held back to be put in order; a fuller buffer is swept
+/// early, and a start that comes too late for the sweep is moved to it and counted (`edges`).
+pub const EDGES: usize = 16_384;
+/// Sockets that are spoken of before they are introduced, kept until somebody asks; further ones are
+/// not kept, their requests are counted like the others' (`unknown_connection`).
+pub const STRANGERS: usize = 1024;
 /// Distinct SQLSTATE values as labels; further ones become `_OTHER`.
 pub const SQLSTATES: usize = 64;
 /// Distinct operation names as labels: the known first words of command tags; others become `_OTHER`.
 pub const OPERATIONS: usize = 64;
 /// Services whose counters live at once; the longest unused goes first (`services`).
 pub const SERVICES: usize = 500;
+/// Label sets whose counters live at once, per table; the longest unused goes first (`series`).
+pub const SERIES: usize = 16_384;

@@ -1,34 +1,199 @@
 //! The pure core: events and time in, facts and snapshots out.
 //!
-//! No I/O, no clock, no panic; every table has a bound in [`limits`]. Words in order: process →
-//! connection → request → lease → pool → wait; a word uses only words before it.
+//! No I/O, no clock, no panic; every table has a bound in [`limits`]. A word uses only words before it:
+//!
+//! | word | file | what it knows |
+//! |---|---|---|
+//! | process | `process.rs` | who is alive under which number, and what it is called |
+//! | connection | `connection.rs` | one connection's state, and its named moves |
+//! | request | `request.rs` | what an answered, running or lost request does to it |
+//! | lease | `lease.rs` | stretches of use that belong to one borrower |
+//! | pool | `pool.rs`, `pools.rs`, `membership.rs` | counts; the table; who belongs to which |
+//! | wait | `wait.rs` | who waits for a connection |
+//!
+//! Beside them: `ending.rs` and `failure.rs` (how things end, and why), `tick.rs` (what time alone does),
+//! `integral.rs`, `saturation.rs` and `window.rs` (sums over time), `status.rs` and `findings.rs`
+//! (judgements), `labels.rs` and `operation.rs` (names), `books.rs` (losses), `view.rs` (the snapshot).
 
 pub mod fact;
 pub mod limits;
 pub mod settings;
 pub mod snapshot;
 
-use self::{fact::Fact, settings::Settings, snapshot::Snapshot};
-use crate::event::{Event, Time};
+mod books;
+mod connection;
+mod ending;
+mod failure;
+mod findings;
+mod integral;
+mod labels;
+mod lease;
+mod membership;
+mod operation;
+mod pool;
+mod pools;
+mod process;
+mod request;
+mod saturation;
+mod status;
+mod tick;
+mod view;
+mod wait;
+mod window;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use self::{
+    books::Books,
+    connection::{Connection, Identity},
+    ending::Seen,
+    fact::{Fact, Labels},
+    lease::Leases,
+    pools::{PoolRef, Pools},
+    process::Processes,
+    settings::Settings,
+};
+use crate::event::{Event, ProbeState, SocketId, Time};
 
 /// Everything that is known about the watched processes' pools.
 #[derive(Debug)]
 pub struct Core {
     settings: Settings,
+    /// The latest moment that was spoken of.
+    now: Time,
+    ready: bool,
+    probes: Vec<ProbeState>,
+    processes: Processes,
+    members: HashMap<SocketId, Member>,
+    pools: Pools,
+    /// Connections whose last lease may still go on.
+    settling: BTreeSet<SocketId>,
+    strangers: BTreeMap<SocketId, u32>,
+    books: Books,
+}
+
+/// A connection with its lease and its place.
+#[derive(Debug)]
+struct Member {
+    connection: Connection,
+    leases: Leases,
+    /// None for replication.
+    pool: Option<PoolRef>,
+    /// It was counted as opened, or was open before.
+    announced: bool,
 }
 
 impl Core {
     /// Knows nothing yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        Self {
+            settings,
+            now: 0,
+            ready: false,
+            probes: Vec::new(),
+            processes: Processes::default(),
+            members: HashMap::new(),
+            pools: Pools::default(),
+            settling: BTreeSet::new(),
+            strangers: BTreeMap::new(),
+            books: Books::default(),
+        }
     }
 
     /// Learns that something happened; what ended with it is pushed to `facts`.
-    pub fn apply(&mut self, _event: &Event, _facts: &mut Vec<Fact>) {}
+    ///
+    /// Any order, repetition or absence of events is taken. Sums are exact when events come in the order of
+    /// their time and no event that is older than a `Tick` or `Scrape` comes after it.
+    pub fn apply(&mut self, event: &Event, facts: &mut Vec<Fact>) {
+        self.now = self.now.max(moment(event));
+        match event {
+            Event::Probes(probes) => self.probes.clone_from(probes),
+            Event::Ready { .. } => self.ready = true,
+            Event::Process(process) => {
+                self.tell_process(process, facts);
+            }
+            Event::Open { socket, process, server, at, connected, midstream } => {
+                let server = self.settings.place(server);
+                let connection = if *midstream {
+                    Connection::midstream(*process, server, *at)
+                } else {
+                    Connection::opening(*process, server, *at, *connected)
+                };
+                self.open(*socket, connection, *at, *midstream, facts);
+            }
+            Event::Startup { socket, at, user, database, replication } => {
+                self.identify(*socket, identity(user, database, *replication), *at, facts);
+            }
+            Event::Secured { socket, at, by } => self.hide(*socket, by, *at, facts),
+            Event::Request(request) => self.request(request, facts),
+            Event::Inflight { socket, since, .. } => self.inflight(*socket, *since, facts),
+            Event::Missed { socket, at, records } => self.miss(*socket, *records, *at, facts),
+            Event::Close { socket, at, ending } => self.close(*socket, *at, Seen::Ending(ending), facts),
+            Event::Gone { socket, at } => self.close(*socket, *at, Seen::Absence, facts),
+            Event::ConnectFailed { process, server, errno, .. } => self.fail(*process, server, *errno, facts),
+            Event::Exit { process, at } => self.end_process(*process, *at, facts),
+            Event::Books { events, lost, unparsed } => self.books.tell(*events, lost, unparsed),
+            Event::Tick { at } | Event::Scrape { at } => self.tick(*at, facts),
+        }
+    }
 
-    /// How things stand at `now`.
-    pub fn snapshot(&self, _now: Time) -> Snapshot {
-        let _ = &self.settings;
-        Snapshot::default()
+    /// Sockets with a process that used them, of which one was not introduced, since the last call. Where
+    /// the system still knows them, tell [`Event::Process`], and [`Event::Open`] with `midstream`.
+    pub fn strangers(&mut self) -> Vec<(SocketId, u32)> {
+        std::mem::take(&mut self.strangers).into_iter().collect()
+    }
+
+    fn meet(&mut self, socket: SocketId, pid: u32) {
+        if self.strangers.len() < limits::STRANGERS {
+            self.strangers.insert(socket, pid);
+        }
+    }
+
+    /// Tells a fact about a pool. A connection without one, a replication's, has none to tell.
+    fn tell(&mut self, pool: Option<PoolRef>, facts: &mut Vec<Fact>, fact: impl FnOnce(Arc<Labels>) -> Fact) {
+        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+            pool.announce(facts);
+            facts.push(fact(Arc::clone(&pool.labels)));
+        }
+    }
+
+    fn lease(&mut self, pool: Option<PoolRef>, took: Option<Time>, facts: &mut Vec<Fact>) {
+        if let Some(took) = took {
+            self.tell(pool, facts, |labels| Fact::Lease { labels, took, waited: None });
+        }
+    }
+}
+
+/// A cut startup names nobody; the server takes the user for a database that is not named, and so does
+/// whoever told of it.
+fn identity(user: &str, database: &str, replication: bool) -> Identity {
+    if replication {
+        return Identity::Replication;
+    }
+    if user.is_empty() || database.is_empty() {
+        return Identity::Unidentified;
+    }
+    Identity::Named { database: database.to_owned(), user: user.to_owned() }
+}
+
+const fn moment(event: &Event) -> Time {
+    match event {
+        Event::Probes(_) | Event::Process(_) | Event::Books { .. } => 0,
+        Event::Request(request) => request.ended,
+        Event::Ready { at }
+        | Event::Open { at, .. }
+        | Event::Startup { at, .. }
+        | Event::Secured { at, .. }
+        | Event::Inflight { at, .. }
+        | Event::Missed { at, .. }
+        | Event::Close { at, .. }
+        | Event::Gone { at, .. }
+        | Event::ConnectFailed { at, .. }
+        | Event::Exit { at, .. }
+        | Event::Tick { at }
+        | Event::Scrape { at } => *at,
     }
 }

@@ -1,1 +1,11 @@
-//! To be written.
+//! Ring → bytes → [`Event`](crate::event::Event)s, in kernel-time order within one drain.
+//!
+//! Total: whatever the bytes are, they become an event or a count. Never panics, never blocks.
+
+mod decode;
+mod ring;
+
+pub use self::{
+    decode::{Sighting, Unreadable, decode, process_started},
+    ring::{Intake, Totals},
+};

@@ -1,1 +1,5 @@
-//! To be written.
+//! The pure library of PostgreSQL's wire protocol: bytes in, plain values out.
+//!
+//! No I/O, no clock, no panic. Bytes may be cut anywhere, because the kernel side keeps only heads.
+
+pub mod startup;

@@ -1,1 +1,16 @@
-//! To be written.
+//! Loads, sets and attaches the kernel side, and speaks to its maps.
+//!
+//! In comes what the user wants watched; out go the ring, the books and one verdict per probe. An
+//! absent probe makes a feature unsupported, not the agent dead.
+
+mod calls;
+pub mod catalog;
+mod layout;
+mod load;
+mod maps;
+pub mod verdict;
+
+pub use self::{
+    load::{Attached, Refusal, Wanted, Watch, attach},
+    maps::{KernelBooks, Maps},
+};

@@ -1,0 +1,175 @@
+//! Every map with its bound, and every setting that the agent patches before loading.
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    btf_maps::{Array, HashMap, PerCpuArray, RingBuf},
+    macros::btf_map,
+};
+use poolwatch_ebpf::wire::{CALLS, Connection, Counter, Offsets, STARTUP_LEN, Startup};
+
+use crate::walk::Walk;
+
+const LAZY: usize = BPF_F_NO_PREALLOC as usize;
+
+/// A TCP socket between `connect()` and its first byte.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Candidate {
+    /// `connect()`, nanoseconds of `CLOCK_MONOTONIC`.
+    pub connected: u64,
+    /// Start of the process, nanoseconds since boot.
+    pub process_started: u64,
+    /// The process.
+    pub pid: u32,
+    /// Makes the padding visible.
+    pub reserved: u32,
+}
+
+/// Records for the agent. The agent may change the size before loading.
+#[btf_map]
+pub static RECORDS: RingBuf<[u8; 0], { 4 << 20 }> = RingBuf::new();
+
+/// Connections by socket identity. What does not fit counts as `ConnectionsFull`.
+#[btf_map]
+pub static CONNECTIONS: HashMap<u64, Connection, 32_768, LAZY> = HashMap::new();
+
+/// New TCP sockets by identity; an entry leaves with the socket's first byte or its end.
+/// What does not fit counts as `CandidatesFull`.
+#[btf_map]
+pub static CANDIDATES: HashMap<u64, Candidate, 32_768, LAZY> = HashMap::new();
+
+/// StartupMessages that are being sent; an entry leaves when the message is whole.
+#[btf_map]
+pub static STARTUPS: HashMap<u64, Startup, 1024, LAZY> = HashMap::new();
+
+/// Processes that are listed, denied or hold connections; an entry leaves with the process.
+#[btf_map]
+pub static PROCESSES: HashMap<u32, u32, 16_384, LAZY> = HashMap::new();
+
+/// Ports whose failed connects are told; written by the agent.
+#[btf_map]
+pub static PORTS: HashMap<u16, u32, 256> = HashMap::new();
+
+/// The books, one slot per [`Counter`].
+#[btf_map]
+pub static COUNTERS: PerCpuArray<u64, { Counter::SLOTS as usize }> = PerCpuArray::new();
+
+/// The walk that this CPU is doing: its cursors are here and not on the stack, where the verifier
+/// would follow every value of theirs.
+#[btf_map]
+pub static WALKS: PerCpuArray<Walk, 1> = PerCpuArray::new();
+
+/// User bytes that this CPU is looking at.
+#[btf_map]
+pub static CHUNKS: PerCpuArray<[u8; crate::walk::CHUNK_ROOM], 1> = PerCpuArray::new();
+
+/// Zeros, to make new connections from.
+#[btf_map]
+pub static EMPTY_CONNECTION: Array<Connection, 1> = Array::new();
+
+/// Zeros, to make new startups from.
+#[btf_map]
+pub static EMPTY_STARTUP: Array<Startup, 1> = Array::new();
+
+#[unsafe(no_mangle)]
+pub static OFFSETS: Offsets = Offsets {
+    family: 0,
+    dport: 0,
+    num: 0,
+    daddr: 0,
+    v6_daddr: 0,
+    sk_socket: 0,
+    sk_err: 0,
+    tcp_wstamp: 0,
+    unix_peer: 0,
+    unix_addr: 0,
+    unix_len: 0,
+    unix_name: 0,
+    socket_inode: 0,
+    socket_sk: 0,
+    inode_number: 0,
+    inode_mode: 0,
+    file_inode: 0,
+    file_private: 0,
+    files_table: 0,
+    table_files: 0,
+    table_size: 0,
+    task_files: 0,
+    task_pid: 0,
+    task_tgid: 0,
+    task_leader: 0,
+    task_started: 0,
+    task_signal: 0,
+    signal_live: 0,
+    registers: 0,
+    registers_number: 0,
+    registers_fourth: 0,
+    reserved: 0,
+};
+
+/// What each system call does, by its number; see `wire::call`.
+#[unsafe(no_mangle)]
+static CALL_FORMS: [u8; CALLS] = [0; CALLS];
+
+/// One of `wire::watch`.
+#[unsafe(no_mangle)]
+static WATCH: u32 = 0;
+
+/// Messages walked per read while at most one request is in flight.
+#[unsafe(no_mangle)]
+static HOPS: u32 = 8192;
+
+/// Messages walked per read while several are in flight.
+#[unsafe(no_mangle)]
+static HOPS_PIPELINED: u32 = 131_072;
+
+/// Bytes in the ring above which the reader is woken.
+#[unsafe(no_mangle)]
+static WAKE_ABOVE: u64 = 2 << 20;
+
+/// Reads a patched setting; volatile, since the compiler believes the value written above.
+macro_rules! setting {
+    ($setting:expr) => {
+        unsafe { core::ptr::read_volatile(&raw const $setting) }
+    };
+}
+
+/// One offset.
+macro_rules! offset {
+    ($field:ident) => {
+        $crate::maps::setting!($crate::maps::OFFSETS.$field)
+    };
+}
+
+pub(crate) use {offset, setting};
+
+pub fn watch() -> u32 {
+    setting!(WATCH)
+}
+
+pub fn hops(pipelined: bool) -> u32 {
+    if pipelined { setting!(HOPS_PIPELINED) } else { setting!(HOPS) }
+}
+
+pub fn wake_above() -> u64 {
+    setting!(WAKE_ABOVE)
+}
+
+pub fn call_form(number: u64) -> u8 {
+    if number >= CALLS as u64 {
+        return 0;
+    }
+    // Masked once more: the verifier does not connect the check above with this use.
+    let index = core::hint::black_box(number) & (CALLS as u64 - 1);
+    unsafe { core::ptr::read_volatile((&raw const CALL_FORMS).cast::<u8>().add(index as usize)) }
+}
+
+/// Adds to a counter.
+#[inline(always)]
+pub fn count(counter: Counter) {
+    if let Some(slot) = COUNTERS.get_ptr_mut(counter as u32) {
+        unsafe { *slot += 1 };
+    }
+}
+
+const _: () = assert!(STARTUP_LEN == 1024);

@@ -1,0 +1,37 @@
+//! Second tier, for kernels without the socket lengths: every system call's end, filtered by number
+//! first. io_uring is not seen here.
+//! Source: <https://github.com/torvalds/linux/blob/v6.12/include/trace/events/syscalls.h#L44-L67>.
+
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use poolwatch_ebpf::wire::call;
+
+use crate::{
+    kernel::{self, Caller, Registers, argument},
+    maps, payload, traffic,
+};
+
+/// `sys_exit(struct pt_regs *regs, long ret)`
+#[raw_tracepoint]
+pub fn call_exit(context: RawTracePointContext) -> i32 {
+    unsafe { try_call_exit(&context) };
+    0
+}
+
+#[inline(always)]
+unsafe fn try_call_exit(context: &RawTracePointContext) -> Option<()> {
+    let (address, result) = unsafe { (argument(context, 0), argument(context, 1) as i64) };
+    let registers = Registers::at(address)?;
+    let form = maps::call_form(registers.number());
+    if form == 0 {
+        return None;
+    }
+    let (sk, socket) = kernel::socket_of(registers.first())?;
+    let many = form & call::FORM == call::MESSAGES && result > 0;
+    let messages = if many { result as u64 } else { 0 };
+    // Only that something moved matters for several messages: each brings its own length.
+    if form & call::SENDS != 0 {
+        return unsafe { traffic::sent(socket, sk, result, messages, Caller::At(address)) };
+    }
+    let flags = payload::flags(&registers, form);
+    unsafe { traffic::received(socket, sk, result, flags, messages, Caller::At(address)) }
+}

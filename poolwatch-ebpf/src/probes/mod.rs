@@ -1,0 +1,6 @@
+//! One file per hook, named by the domain word.
+
+mod call;
+mod process;
+mod sock;
+mod state;

@@ -1,0 +1,337 @@
+//! What both tiers do with a socket call once they know the socket: find the connection, frame.
+
+use poolwatch_ebpf::wire::{Connection, Counter, by, call, ended_by, family, phase};
+
+use crate::{
+    emit, filter, frame,
+    kernel::{self, Caller, Registers},
+    maps::{self, CANDIDATES, CHUNKS, CONNECTIONS, EMPTY_CONNECTION},
+    payload, resync,
+    walk::{State, Walk, done},
+};
+
+/// `MSG_PEEK`: the bytes will be read again.
+const PEEK: u64 = 2;
+/// `ECONNRESET` and `EPIPE`
+const RESET: [i64; 2] = [-104, -32];
+/// Messages that one send may hold.
+const CLIENT_HOPS: u32 = 65_536;
+/// Malformed messages after which an unproven socket is given up.
+const STRIKES: u8 = 3;
+
+/// A client sent bytes.
+#[inline(always)]
+pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Caller) -> Option<()> {
+    unsafe {
+        let connection = match CONNECTIONS.get_ptr_mut(socket) {
+            Some(connection) => connection,
+            None if result > 0 => first_contact(socket, sk, result as u64, caller)?,
+            None => return None,
+        };
+        let c = &mut *connection;
+        if result <= 0 {
+            unix_reset(c, result);
+            return None;
+        }
+        c.pid = kernel::pid();
+        c.sender = kernel::thread();
+        if c.secured != 0 {
+            return None;
+        }
+        let chunk = CHUNKS.get_ptr_mut(0)?.cast::<u8>();
+        let walk = Walk::begin(sk, result as u64)?;
+        walk.started = start_of(c, sk, walk.now);
+        let registers = caller.registers();
+        c.last = walk.now;
+        if !point(walk, c, registers, messages, false) {
+            return None;
+        }
+        if c.tx.lost != 0 {
+            c.tx.lost = 0;
+            c.sending = 0;
+            c.sending_bytes = 0;
+            c.sending_executes = 0;
+        }
+        let mut state = State { connection, walk, chunk };
+        kernel::repeat(CLIENT_HOPS, frame::step_client, &mut state);
+        after_sent(&mut *connection, walk)
+    }
+}
+
+#[inline(always)]
+unsafe fn after_sent(c: &mut Connection, w: &Walk) -> Option<()> {
+    match w.done {
+        done::GONE => return None,
+        done::MALFORMED => {
+            maps::count(Counter::ClientUnparsed);
+            unsafe { malformed(c, w) };
+        }
+        done::UNREAD => {
+            maps::count(Counter::PayloadUnread);
+            frame::lose_client(c);
+        }
+        done::NO if !w.exhausted() => {
+            maps::count(Counter::WalkCapped);
+            frame::lose_client(c);
+        }
+        _ => {}
+    }
+    if c.ending & ended_by::TERMINATE as u8 != 0 && c.family == family::UNIX {
+        unsafe { end(c, ended_by::TERMINATE, 0) };
+    }
+    Some(())
+}
+
+/// Bytes that no client of PostgreSQL sends: TLS on an older connection, or another protocol.
+#[inline(always)]
+unsafe fn malformed(c: &mut Connection, w: &Walk) {
+    frame::lose_client(c);
+    if c.proven != 0 && c.midstream == 0 {
+        return;
+    }
+    c.strikes += 1;
+    if c.proven == 0 && c.strikes >= STRIKES {
+        maps::count(Counter::Rejected);
+        let _ = CONNECTIONS.remove(c.socket);
+        return;
+    }
+    if c.proven != 0 && c.ready == 0 && c.strikes >= STRIKES && c.secured == 0 {
+        c.secured = by::TLS as u8;
+        unsafe {
+            if c.told == 0 {
+                emit::open(c, w.sk, w.now);
+            }
+            emit::secured(c, w.now);
+        }
+    }
+}
+
+/// A client received bytes.
+#[inline(always)]
+pub unsafe fn received(
+    socket: u64,
+    sk: u64,
+    result: i64,
+    message_flags: u64,
+    messages: u64,
+    caller: Caller,
+) -> Option<()> {
+    unsafe {
+        let connection = CONNECTIONS.get_ptr_mut(socket)?;
+        let c = &mut *connection;
+        if result < 0 {
+            unix_reset(c, result);
+            return None;
+        }
+        if message_flags & PEEK != 0 {
+            return None;
+        }
+        if result == 0 {
+            return end_of_file(c, caller.registers());
+        }
+        if c.secured != 0 {
+            return None;
+        }
+        let chunk = CHUNKS.get_ptr_mut(0)?.cast::<u8>();
+        let walk = Walk::begin(sk, result as u64)?;
+        c.last = walk.now;
+        let registers = caller.registers();
+        if !point(walk, c, registers, messages, true) {
+            return None;
+        }
+        if c.awaiting != 0 && !answered(c, walk) {
+            return None;
+        }
+        if c.rx.lost == 0 {
+            let mut state = State { connection, walk, chunk };
+            let pipelined = c.queue_tail.wrapping_sub(c.queue_head) > 1;
+            kernel::repeat(maps::hops(pipelined), frame::step_server, &mut state);
+            let c = &mut *connection;
+            if walk.done == done::ALL || (walk.done == done::NO && walk.exhausted()) {
+                return Some(());
+            }
+            maps::count(match walk.done {
+                done::MALFORMED => Counter::ServerUnparsed,
+                done::UNREAD => Counter::PayloadUnread,
+                _ => Counter::WalkCapped,
+            });
+            frame::lose_server(c);
+        }
+        let c = &mut *connection;
+        c.received += result as u64;
+        let registers = registers?;
+        resync::tail(c, walk, &registers, payload::form(&registers), result as u64);
+        Some(())
+    }
+}
+
+/// Points the walk at the payload; when it cannot be seen, this direction is lost.
+#[inline(always)]
+unsafe fn point(w: &mut Walk, c: &mut Connection, registers: Option<Registers>, messages: u64, server: bool) -> bool {
+    let half = if server { &mut c.rx } else { &mut c.tx };
+    if let Some(registers) = registers {
+        if messages > 0 {
+            payload::point_at_messages(w, &registers, messages);
+            return true;
+        }
+        let form = payload::form(&registers);
+        let expected = if server { call::RECEIVES } else { call::SENDS };
+        if form & expected != 0 && payload::point(w, half, &registers, form) {
+            return true;
+        }
+    }
+    // Inside a body the bytes themselves do not matter: COPY data by sendfile, for one.
+    if half.capture == 0 && half.remaining as u64 >= w.left {
+        half.remaining -= w.left as u32;
+        return false;
+    }
+    maps::count(Counter::PayloadUnread);
+    if server {
+        frame::lose_server(c);
+    } else {
+        frame::lose_client(c);
+    }
+    false
+}
+
+/// When the request that begins with this call was sent: TCP's own stamp where it is plausible, since
+/// the hook comes after the call.
+#[inline(always)]
+fn start_of(c: &Connection, sk: u64, now: u64) -> u64 {
+    if c.family == family::UNIX {
+        return now;
+    }
+    let stamp = kernel::last_transmit(sk);
+    if stamp > c.last && stamp < now { stamp } else { now }
+}
+
+/// The server's one byte after SSLRequest or GSSENCRequest. True when messages follow.
+#[inline(always)]
+unsafe fn answered(c: &mut Connection, w: &mut Walk) -> bool {
+    let asked = c.awaiting;
+    c.awaiting = 0;
+    if w.at >= w.end && payload::next_segment(w) != 0 {
+        return false;
+    }
+    let answer = kernel::read_user(w.at, 0u8);
+    // An old server answers with an ErrorResponse, which is a message like any other.
+    if answer == b'E' {
+        return true;
+    }
+    w.at += 1;
+    if answer == b'N' {
+        return !w.exhausted();
+    }
+    c.secured = asked;
+    unsafe { emit::secured(c, w.now) };
+    false
+}
+
+/// End of file, unless no byte was asked for.
+#[inline(always)]
+unsafe fn end_of_file(c: &mut Connection, registers: Option<Registers>) -> Option<()> {
+    let registers = registers?;
+    if payload::form(&registers) & call::FORM == call::BUFFER && registers.third() == 0 {
+        return None;
+    }
+    c.ending |= ended_by::END_OF_FILE as u8;
+    if c.family == family::UNIX {
+        unsafe { end(c, ended_by::END_OF_FILE, 0) };
+    }
+    Some(())
+}
+
+/// UNIX sockets tell of their peer's end by the errors of calls alone.
+#[inline(always)]
+unsafe fn unix_reset(c: &mut Connection, result: i64) {
+    if c.family == family::UNIX && (result == RESET[0] || result == RESET[1]) {
+        unsafe { end(c, ended_by::RESET, (0 - result) as u16) };
+    }
+}
+
+/// The connection is over: told and forgotten.
+#[inline(always)]
+pub unsafe fn end(c: &mut Connection, why: u16, errno: u16) {
+    let mut ended_by = c.ending as u16 | why;
+    if c.ready == 0 && c.midstream == 0 {
+        ended_by |= ended_by::STARTUP;
+    }
+    unsafe { emit::close(c, ended_by, errno, kernel::now()) };
+    let _ = CONNECTIONS.remove(c.socket);
+}
+
+/// The first bytes of a socket that is not known yet.
+#[inline(always)]
+unsafe fn first_contact(socket: u64, sk: u64, length: u64, caller: Caller) -> Option<*mut Connection> {
+    let of = kernel::family(sk);
+    let candidate = match of {
+        family::UNIX if filter::leads_to_postgres(sk) => None,
+        family::INET | family::INET6 => Some(unsafe { *CANDIDATES.get_ptr(socket)? }),
+        _ => return None,
+    };
+    if candidate.is_some() {
+        let _ = CANDIDATES.remove(socket);
+    }
+    if !filter::watched(kernel::pid()) {
+        return None;
+    }
+    let fresh = unsafe { begins_startup(sk, length, caller.registers()) };
+    // A UNIX socket with that name is one of ours even when its startup was not seen.
+    if !fresh && candidate.is_some() {
+        maps::count(Counter::Rejected);
+        return None;
+    }
+    let connection = unsafe { create(socket)? };
+    let c = unsafe { &mut *connection };
+    c.family = of;
+    c.pid = kernel::pid();
+    c.inode = kernel::inode(sk);
+    c.process_started = kernel::process_started();
+    c.connected = candidate.map_or(0, |candidate| candidate.connected);
+    c.phase = if fresh { phase::STARTUP } else { phase::MESSAGES };
+    c.midstream = u8::from(!fresh);
+    c.rx.lost = u32::from(!fresh);
+    c.proven = 1;
+    filter::holds(c.pid);
+    unsafe { emit::open(c, sk, kernel::now()) };
+    Some(connection)
+}
+
+#[inline(always)]
+unsafe fn create(socket: u64) -> Option<*mut Connection> {
+    let empty = EMPTY_CONNECTION.get_ptr(0)?;
+    if CONNECTIONS.insert(socket, unsafe { &*empty }, 0).is_err() {
+        maps::count(Counter::ConnectionsFull);
+        return None;
+    }
+    let connection = CONNECTIONS.get_ptr_mut(socket)?;
+    unsafe { (*connection).socket = socket };
+    Some(connection)
+}
+
+/// The bytes begin like one of the packets that open a connection, however few they are.
+#[inline(always)]
+unsafe fn begins_startup(sk: u64, length: u64, registers: Option<Registers>) -> bool {
+    let (Some(registers), Some(walk)) = (registers, Walk::begin(sk, length)) else { return false };
+    let mut half = poolwatch_ebpf::wire::Half::default();
+    if !payload::point(walk, &mut half, &registers, payload::form(&registers)) {
+        return false;
+    }
+    if walk.at >= walk.end && payload::next_segment(walk) != 0 {
+        return false;
+    }
+    let there = walk.end.wrapping_sub(walk.at);
+    let take = if there > 8 { 8 } else { there };
+    let mut b = [0u8; 8];
+    if take == 0 || !unsafe { kernel::copy_user(b.as_mut_ptr(), take as u32, walk.at) } {
+        return false;
+    }
+    // The length is below 10,001, and behind it stand 3.x or one of the codes 0x04d2162e to …30.
+    let short = b[0] == 0 && b[1] == 0 && b[2] <= 0x27;
+    let version = b[4] == 0 && (take < 6 || b[5] == 3) && (take < 7 || b[6] == 0);
+    let code = b[4] == 0x04
+        && (take < 6 || b[5] == 0xd2)
+        && (take < 7 || b[6] == 0x16)
+        && (take < 8 || (b[7] >= 0x2e && b[7] <= 0x30));
+    short && (take < 5 || version || code)
+}

@@ -1,0 +1,175 @@
+//! The connection map's value: what the probes remember of one connection.
+//!
+//! User space reads it in a scan (a request that is under way has no record yet) and writes it once,
+//! for connections that are older than the probes.
+
+/// Requests in flight per connection that are kept apart; further ones are merged and flagged.
+pub const QUEUE: usize = 64;
+/// Bytes kept of the head of a server message, to find the command tag or SQLSTATE in.
+pub const HEAD: usize = 64;
+
+/// Which messages the client sends at this point.
+pub mod phase {
+    /// Packets without a type byte: SSLRequest, GSSENCRequest, StartupMessage.
+    pub const STARTUP: u8 = 0;
+    /// Messages with a type byte.
+    pub const MESSAGES: u8 = 1;
+}
+
+/// A request that was sent and not answered yet.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waiting {
+    /// First byte sent, nanoseconds of `CLOCK_MONOTONIC`.
+    pub started: u64,
+    /// Bytes sent, at most 2³² − 1.
+    pub sent: u32,
+    /// `Execute` messages in it, at most 2¹⁶ − 1.
+    pub executes: u16,
+    /// A [`super::RequestKind`] as its number.
+    pub kind: u8,
+    /// Makes the padding visible.
+    pub reserved: u8,
+}
+
+/// One direction of the stream.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Half {
+    /// Bytes of the current message's body that were not seen yet.
+    pub remaining: u32,
+    /// Bytes of an incomplete header in `header`.
+    pub header_len: u32,
+    /// An incomplete header.
+    pub header: [u8; 8],
+    /// 1 = where messages begin is not known.
+    pub lost: u32,
+    /// What the current message's body is kept for; see the probes' `capture`.
+    pub capture: u32,
+    /// `sendmmsg`/`recvmmsg`: the vector that the last call of this half used.
+    pub vector: u64,
+    /// `sendmmsg`/`recvmmsg`: the message of the vector that comes next.
+    pub vector_next: u32,
+    /// Makes the padding visible.
+    pub reserved: u32,
+}
+
+/// What the probes remember of one connection.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// The socket's identity, as in every record's header.
+    pub socket: u64,
+    /// `connect()`; 0 = not seen.
+    pub connected: u64,
+    /// Start of the process that opened it, nanoseconds since boot.
+    pub process_started: u64,
+    /// Inode number of the socket.
+    pub inode: u64,
+    /// Process that sent last.
+    pub pid: u32,
+    /// Records of this socket that found no room in the ring since its last record.
+    pub missed: u32,
+    /// One of [`super::family`].
+    pub family: u16,
+    /// One of [`phase`].
+    pub phase: u8,
+    /// One of [`super::by`]; 0 = readable.
+    pub secured: u8,
+    /// One of [`super::by`] that the client asked for and the server has not answered; 0 = none.
+    pub awaiting: u8,
+    /// Bits of [`super::ended_by`] seen so far.
+    pub ending: u8,
+    /// 1 = an Open record was written, or user space knows the connection anyway.
+    pub told: u8,
+    /// 1 = it surely speaks PostgreSQL.
+    pub proven: u8,
+    /// 1 = older than the probes.
+    pub midstream: u8,
+    /// 1 = a `ReadyForQuery` was seen.
+    pub ready: u8,
+    /// Malformed messages of a connection that is not proven.
+    pub strikes: u8,
+    /// 1 = pairing of answers was lost: no credit for early answers until one is paired again.
+    pub no_credit: u8,
+    /// Answers that were seen before their request.
+    pub early: u32,
+    /// When the early answer was read.
+    pub early_at: u64,
+    /// Its transaction status.
+    pub early_status: u32,
+    /// Length that the StartupMessage declared.
+    pub startup_len: u32,
+    /// Thread (tgid << 32 | tid) that sent last.
+    pub sender: u64,
+    /// When the last byte was sent or received.
+    pub last: u64,
+    /// Client to server.
+    pub tx: Half,
+    /// Server to client.
+    pub rx: Half,
+    /// Last eight bytes received, kept while `rx.lost`.
+    pub trail: u64,
+    /// First byte of the request that is being sent; 0 = none.
+    pub sending: u64,
+    /// Its bytes so far.
+    pub sending_bytes: u64,
+    /// Its `Execute` messages so far.
+    pub sending_executes: u32,
+    /// Requests merged into the queue's last entry.
+    pub overflow: u32,
+    /// Of these, already answered.
+    pub overflow_done: u32,
+    /// Bits of [`super::flags`] for the next record.
+    pub flags: u32,
+    /// First byte of the current answer; 0 = none.
+    pub first_byte: u64,
+    /// Bytes of the current answer.
+    pub received: u64,
+    /// `CommandComplete` and `EmptyQueryResponse` of the current answer.
+    pub completions: u32,
+    /// `DataRow` of the current answer.
+    pub rows: u32,
+    /// `ErrorResponse` of the current answer.
+    pub errors: u32,
+    /// Bytes used of `head`.
+    pub head_len: u32,
+    /// SQLSTATE of the first error of the current answer.
+    pub sqlstate: [u8; 5],
+    /// First command tag of the current answer, cut.
+    pub tag: [u8; super::TAG_LEN],
+    /// Head of the server message that is being kept; twice the room, so that a masked offset plus a
+    /// masked length stay inside it.
+    pub head: [u8; 2 * HEAD],
+    /// Ever-growing index of the oldest waiting request; the slot is its remainder by [`QUEUE`].
+    pub queue_head: u32,
+    /// Ever-growing index behind the newest one.
+    pub queue_tail: u32,
+    /// Waiting requests.
+    pub queue: [Waiting; QUEUE],
+}
+
+impl Connection {
+    /// All zeros.
+    pub const EMPTY: Self = {
+        // SAFETY: repr(C) integers and arrays of them: zeros are a value.
+        unsafe { core::mem::zeroed() }
+    };
+
+    /// Start of the oldest request that is under way; `None` when there is none.
+    pub fn since(&self) -> Option<u64> {
+        let oldest = if self.queue_head == self.queue_tail {
+            self.sending
+        } else {
+            self.queue.get(self.queue_head as usize % QUEUE)?.started
+        };
+        (oldest != 0).then_some(oldest)
+    }
+}
+
+#[cfg(feature = "user")]
+// SAFETY: repr(C), only integers and arrays of them, no padding.
+unsafe impl aya::Pod for Connection {}
+
+// With the map's own 56 bytes an element must fit the kernel allocator's 2,048-byte class.
+const _: () = assert!(size_of::<Connection>() <= 2048 - 56 && size_of::<Waiting>() == 16);

@@ -1,0 +1,223 @@
+//! The wiring: one task owns everything that is known, and takes turns between the ring, the clock
+//! and whoever asks.
+//!
+//! [`watcher`] is the left side (kernel and `/proc` → events), [`told`] the right (events → facts,
+//! pages). Nothing but events crosses between them, so that a recording of these replays the agent.
+
+mod known;
+mod older;
+mod told;
+mod watcher;
+mod wish;
+
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use tokio::{
+    io::unix::AsyncFd,
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+    time::{MissedTickBehavior, interval},
+};
+
+use self::{told::Told, watcher::Watcher};
+pub use self::wish::{Wants, Wish};
+use crate::{
+    clock,
+    event::{Event, Time},
+    export::{
+        ExportSettings, Exporter, Question,
+        access::Access,
+        door::{self, Ask},
+    },
+    infer::{Core, settings::Settings},
+    probes::{self, Attached, Wanted},
+    recording::{FileWriter, Header},
+};
+
+/// How often the ring is looked at. Waking the reader per record would cost ten times the record.
+const POLL: Duration = Duration::from_millis(20);
+/// How often time passes for the core, and UNIX sockets are looked up: they end without a sign.
+const TICK: Duration = Duration::from_secs(1);
+/// Ticks between two looks at whether processes still live, for the case that a record was lost.
+const TICKS_PER_PROCESS_SCAN: u32 = 5;
+/// Questions that wait at once; further ones wait in their connections.
+const QUESTIONS: usize = 64;
+
+/// What the agent is to do.
+pub struct Job {
+    /// What to watch.
+    pub wish: Wish,
+    /// What to attach.
+    pub wanted: Wanted,
+    /// How to judge.
+    pub settings: Settings,
+    /// How to render.
+    pub export: ExportSettings,
+    /// Who may ask.
+    pub access: Access,
+    /// Where to record.
+    pub record: Option<PathBuf>,
+    /// End with the last of the named processes.
+    pub exit_with_pid: bool,
+}
+
+/// Watches until `stop` is done.
+///
+/// # Errors
+/// [`probes::Refusal`] when this kernel or these privileges allow no watching; else what failed, in words.
+pub async fn run(job: Job, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
+    // The kernel side first: a recording that nothing can be written to should not be begun.
+    let attached = probes::attach(&job.wanted)?;
+    let (asks, questions) = mpsc::channel(QUESTIONS);
+    let (closing, closed) = oneshot::channel::<()>();
+    let address = listener.local_addr().context("the listening socket has no address")?;
+    let door = tokio::spawn(door::serve(listener, asks, job.access.clone(), async {
+        // An error means that the agent is gone, which is reason enough.
+        let _ = closed.await;
+    }));
+    let mut agent = Agent::begin(job, attached)?;
+    tracing::info!(%address, "watching; see /metrics, /health/pool and /health/details");
+    let ended = agent.watch(questions, stop).await;
+    let finished = agent.told.finish();
+    drop(agent);
+    drop(closing);
+    door.await.context("the HTTP server failed")?;
+    ended.and(finished)
+}
+
+struct Agent {
+    watcher: Watcher,
+    told: Told,
+    events: Vec<Event>,
+    exit_with_pid: bool,
+    ticks: u32,
+}
+
+impl Agent {
+    fn begin(job: Job, attached: Attached) -> Result<Self> {
+        let Job { wish, settings, export, record, exit_with_pid, .. } = job;
+        let recording = record.map(|path| begin_recording(&path, &export, &settings)).transpose()?;
+        let states = attached.states.clone();
+        for state in states.iter().filter(|state| !matches!(state.verdict.as_str(), "ok" | "not_applicable")) {
+            tracing::warn!(probe = state.probe, verdict = state.verdict, reason = state.reason, "probe not attached");
+        }
+        tracing::info!(tier = %attached.tier, "probes attached");
+        let mut agent = Self {
+            watcher: Watcher::new(attached, wish)?,
+            told: Told::new(Core::new(settings), Exporter::new(export), recording),
+            events: vec![Event::Probes(states)],
+            exit_with_pid,
+            ticks: 0,
+        };
+        for problem in agent.watcher.scan_older(&mut agent.events) {
+            tracing::warn!(problem, "some open connections cannot be seen before they are used");
+        }
+        agent.events.push(Event::Ready { at: clock::now() });
+        agent.tell()?;
+        Ok(agent)
+    }
+
+    async fn watch(&mut self, mut questions: mpsc::Receiver<Ask>, stop: impl Future<Output = ()>) -> Result<()> {
+        let mut stop = std::pin::pin!(stop);
+        let ring = self.watcher.intake().ring();
+        let ring: OwnedFd = aya_fd(ring).try_clone_to_owned().context("cannot duplicate the ring's descriptor")?;
+        let full = AsyncFd::new(ring).context("cannot wait on the ring")?;
+        let (mut poll, mut tick) = (interval(POLL), interval(TICK));
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = &mut stop => {
+                    return self.refresh(|at| Event::Tick { at }).map(drop);
+                }
+                _ = poll.tick() => self.drain()?,
+                woken = full.readable() => {
+                    woken.context("cannot wait on the ring")?.clear_ready();
+                    self.drain()?;
+                }
+                _ = tick.tick() => self.tick()?,
+                Some(ask) = questions.recv() => self.answer(ask)?,
+            }
+            if self.exit_with_pid && self.watcher.nobody_left() {
+                tracing::info!("every watched process has ended");
+                return Ok(());
+            }
+        }
+    }
+
+    fn answer(&mut self, ask: Ask) -> Result<()> {
+        let at = match ask.question {
+            Question::Alive => clock::now(),
+            Question::Metrics => self.refresh(|at| Event::Scrape { at })?,
+            _ => self.refresh(|at| Event::Tick { at })?,
+        };
+        // Whoever asked may be gone.
+        let _ = ask.reply.send(self.told.answer(&ask.question, at));
+        Ok(())
+    }
+
+    fn tick(&mut self) -> Result<()> {
+        self.ticks = self.ticks.wrapping_add(1);
+        self.watcher.scan_unix(&mut self.events);
+        if self.ticks.is_multiple_of(TICKS_PER_PROCESS_SCAN) {
+            self.watcher.scan_processes(&mut self.events);
+        }
+        self.refresh(|at| Event::Tick { at }).map(drop)
+    }
+
+    /// Brings the core up to this moment, which is the answer.
+    fn refresh(&mut self, moment: impl FnOnce(Time) -> Event) -> Result<Time> {
+        // What began is scanned among the connections that are known: so take the new ones first, and what
+        // ended since the scan after it.
+        self.drain()?;
+        let absent = self.watcher.scan(&mut self.events);
+        self.drain()?;
+        self.watcher.gone(absent, &mut self.events);
+        let strangers = self.told.strangers();
+        if !strangers.is_empty() {
+            self.watcher.introduce_strangers(&strangers, &mut self.events);
+        }
+        self.events.push(self.watcher.books());
+        let at = clock::now();
+        self.events.push(moment(at));
+        self.tell()?;
+        Ok(at)
+    }
+
+    fn drain(&mut self) -> Result<()> {
+        loop {
+            let more = self.watcher.drain(&mut self.events);
+            self.tell()?;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    fn tell(&mut self) -> Result<()> {
+        for event in self.events.drain(..) {
+            self.told.tell(&event)?;
+        }
+        Ok(())
+    }
+}
+
+fn begin_recording(path: &std::path::Path, export: &ExportSettings, settings: &Settings) -> Result<FileWriter> {
+    let header = Header {
+        clock: export.clock,
+        settings: settings.clone(),
+        labels: export.labels.clone(),
+        label_user: export.label_user,
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    FileWriter::create(path, &header).with_context(|| format!("cannot record to {}", path.display()))
+}
+
+fn aya_fd(ring: &aya::maps::RingBuf<aya::maps::MapData>) -> std::os::fd::BorrowedFd<'_> {
+    ring.as_fd()
+}

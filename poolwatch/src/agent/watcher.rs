@@ -1,0 +1,348 @@
+//! The left side of the agent: what the kernel side and `/proc` know, told as events.
+//!
+//! It decides nothing about pools. It completes what a record cannot carry (who the process is), leaves
+//! out what the user does not want, and looks up what no record tells.
+
+use std::{collections::BTreeSet, mem};
+
+use anyhow::Result;
+use poolwatch_ebpf::wire::Counter;
+
+use super::{
+    known::{Known, KnownConnection},
+    older,
+    wish::Wish,
+};
+use crate::{
+    clock,
+    discover::{self, By, UnixSockets},
+    event::{Event, Process, ProcessId, SocketId, Time},
+    intake::{Intake, Sighting},
+    probes::{Attached, Maps, catalog::Tier},
+};
+
+/// Ports whose failed connects are told, those of the user included: the kernel's map holds so many.
+const PORTS: usize = 256;
+
+/// What is seen of the machine.
+pub struct Watcher {
+    intake: Intake,
+    maps: Maps,
+    tier: Tier,
+    wish: Wish,
+    known: Known,
+    unix: UnixSockets,
+    ports: BTreeSet<u16>,
+    sightings: Vec<Sighting>,
+    /// Listed processes that still live.
+    listed: BTreeSet<u32>,
+    /// Records that were lost and could not be told of their connection.
+    refused: u64,
+    // Detaches when dropped.
+    _ebpf: aya::Ebpf,
+}
+
+impl Watcher {
+    /// Watches through what was attached.
+    ///
+    /// # Errors
+    /// When the kernel side's maps cannot be written.
+    pub fn new(attached: Attached, wish: Wish) -> Result<Self> {
+        let Attached { ebpf, ring, maps, tier, .. } = attached;
+        let mut watcher = Self {
+            intake: Intake::new(ring),
+            maps,
+            tier,
+            known: Known::default(),
+            unix: UnixSockets::new(),
+            ports: BTreeSet::new(),
+            sightings: Vec::new(),
+            listed: wish.pids.iter().copied().collect(),
+            wish,
+            refused: 0,
+            _ebpf: ebpf,
+        };
+        for pid in watcher.wish.everybody() {
+            watcher.maps.list(pid)?;
+        }
+        for port in mem::take(&mut watcher.wish.ports) {
+            watcher.tell_failures(port);
+            watcher.wish.ports.push(port);
+        }
+        Ok(watcher)
+    }
+
+    /// The ring, to wait on.
+    pub const fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
+    /// Every process that was named has ended.
+    pub fn nobody_left(&self) -> bool {
+        !self.wish.pids.is_empty() && self.listed.is_empty()
+    }
+
+    /// Finds the connections that are older than the probes.
+    pub fn scan_older(&mut self, events: &mut Vec<Event>) -> Vec<String> {
+        let pids = (!self.wish.pids.is_empty()).then(|| self.wish.everybody());
+        let found = discover::older_sockets(pids.as_deref(), &self.wish.ports);
+        let mut problems = found.problems;
+        for socket in found.sockets {
+            let Some(connection) = older::connection(&socket, self.tier) else {
+                problems.push(format!("an open connection of process {} has no identity", socket.process.pid));
+                continue;
+            };
+            if socket.certain && !self.introduce(socket.process, None, events) {
+                continue;
+            }
+            if let Err(error) = self.maps.adopt(&connection) {
+                self.refused += 1;
+                problems.push(format!("an open connection of process {}: {error}", socket.process.pid));
+                continue;
+            }
+            if socket.certain {
+                self.open_older(SocketId(connection.socket), &socket, events);
+            }
+        }
+        problems
+    }
+
+    fn open_older(&mut self, id: SocketId, socket: &discover::OlderSocket, events: &mut Vec<Event>) {
+        self.tell_failures(socket.server.port());
+        let process = socket.process;
+        let (inode, server) = (socket.inode, socket.server.clone());
+        self.known.open(id, KnownConnection { process, inode, server: server.clone(), since: None, missed: 0 });
+        events.push(Event::Open { socket: id, process, server, at: clock::now(), connected: None, midstream: true });
+    }
+
+    /// Takes all that the ring holds. True when more is left.
+    pub fn drain(&mut self, events: &mut Vec<Event>) -> bool {
+        let mut sightings = mem::take(&mut self.sightings);
+        let more = self.intake.drain(&mut sightings);
+        for sighting in sightings.drain(..) {
+            self.see(sighting, events);
+        }
+        self.sightings = sightings;
+        more
+    }
+
+    fn see(&mut self, sighting: Sighting, events: &mut Vec<Event>) {
+        let Sighting { event, time, pid, inode, missed, comm, .. } = sighting;
+        let Some(mut event) = event else {
+            self.renew(pid, events);
+            return;
+        };
+        match &mut event {
+            Event::Open { socket, process, server, .. } => {
+                if !self.introduce(*process, Some(&comm), events) {
+                    self.maps.forget(*socket);
+                    return;
+                }
+                self.tell_failures(server.port());
+                let (process, server) = (*process, server.clone());
+                let inode = inode.unwrap_or(0);
+                self.known.open(*socket, KnownConnection { process, inode, server, since: None, missed: 0 });
+            }
+            Event::ConnectFailed { process, .. } => {
+                if !self.introduce(*process, None, events) {
+                    return;
+                }
+            }
+            Event::Request(request) => {
+                if let Some(known) = self.known.connection(request.socket) {
+                    // Those that a scan noticed were told already.
+                    request.missed = request.missed.saturating_sub(known.missed);
+                    known.missed = 0;
+                } else if self.denied(request.pid) {
+                    return;
+                }
+            }
+            Event::Startup { socket, .. } | Event::Secured { socket, .. } => {
+                self.tell_missed(*socket, missed, time, events);
+            }
+            Event::Close { socket, .. } => {
+                self.tell_missed(*socket, missed, time, events);
+                if !self.known.close(*socket) {
+                    return;
+                }
+            }
+            Event::Exit { process, .. } => {
+                self.listed.remove(&process.pid);
+                self.known.part(*process);
+            }
+            _ => {}
+        }
+        events.push(event);
+    }
+
+    fn tell_missed(&mut self, socket: SocketId, missed: u32, at: Time, events: &mut Vec<Event>) {
+        let Some(known) = self.known.connection(socket) else { return };
+        let records = missed.saturating_sub(known.missed);
+        known.missed = 0;
+        if records > 0 {
+            events.push(Event::Missed { socket, at, records });
+        }
+    }
+
+    /// Tells who a process is, once. False when the user does not want it.
+    fn introduce(&mut self, id: ProcessId, comm: Option<&str>, events: &mut Vec<Event>) -> bool {
+        if self.known.process(id.pid) == Some(id) {
+            return true;
+        }
+        let process = match discover::process(id.pid) {
+            Ok(process) if process.id == id => process,
+            // It ended meanwhile: its command name is all that is left of it.
+            _ => {
+                let name = comm.unwrap_or_default().to_owned();
+                Process { id, service: name.clone(), name, container: None, pod: None, namespace: None }
+            }
+        };
+        self.admit(process, events)
+    }
+
+    fn admit(&mut self, process: Process, events: &mut Vec<Event>) -> bool {
+        let pid = process.id.pid;
+        if !self.wish.wants(&process.service) {
+            let _ = self.maps.deny(pid).inspect_err(|error| tracing::warn!(pid, %error, "cannot leave out"));
+            return false;
+        }
+        if self.maps.holds(pid).is_err() {
+            self.refused += 1;
+        }
+        self.known.meet(process.id);
+        events.push(Event::Process(process));
+        true
+    }
+
+    /// A process runs another program, or is a new child: tell who it is now, if it was told before.
+    fn renew(&mut self, pid: u32, events: &mut Vec<Event>) {
+        if self.known.process(pid).is_some()
+            && let Ok(process) = discover::process(pid)
+        {
+            self.admit(process, events);
+        }
+    }
+
+    fn denied(&self, pid: u32) -> bool {
+        self.known.process(pid).is_none()
+            && discover::process(pid).is_ok_and(|process| !self.wish.wants(&process.service))
+    }
+
+    fn tell_failures(&mut self, port: u16) {
+        if self.ports.len() < PORTS && self.ports.insert(port) && self.maps.tell_failures(port).is_err() {
+            self.refused += 1;
+        }
+    }
+
+    /// Looks at every known connection: what is under way has no record yet. Call [`Self::drain`] next, and
+    /// then [`Self::gone`] with the answer.
+    pub fn scan(&mut self, events: &mut Vec<Event>) -> Vec<SocketId> {
+        let at = clock::now();
+        let mut absent = Vec::new();
+        for socket in self.known.sockets() {
+            let Some(connection) = self.maps.connection(socket) else {
+                absent.push(socket);
+                continue;
+            };
+            let Some(known) = self.known.connection(socket) else { continue };
+            let since = connection.since();
+            if since != known.since {
+                known.since = since;
+                events.extend(since.map(|since| Event::Inflight { socket, at, since }));
+            }
+            if connection.missed > known.missed {
+                let records = connection.missed - known.missed;
+                known.missed = connection.missed;
+                events.push(Event::Missed { socket, at, records });
+            }
+        }
+        absent
+    }
+
+    /// Tells of connections that the kernel side did not know and whose end no record told.
+    pub fn gone(&mut self, absent: Vec<SocketId>, events: &mut Vec<Event>) {
+        let at = clock::now();
+        for socket in absent {
+            if self.known.close(socket) {
+                events.push(Event::Gone { socket, at });
+            }
+        }
+    }
+
+    /// UNIX sockets end without a sign: looks which are still there.
+    pub fn scan_unix(&mut self, events: &mut Vec<Event>) {
+        let sockets = self.known.unix();
+        if sockets.is_empty() {
+            return;
+        }
+        let asked: Vec<(u32, u64)> = sockets.iter().map(|(_, place)| *place).collect();
+        let gone: BTreeSet<(u32, u64)> = self.unix.gone(&asked).into_iter().collect();
+        let ended = sockets.into_iter().filter(|(_, place)| gone.contains(place)).map(|(socket, _)| socket);
+        let ended: Vec<SocketId> = ended.collect();
+        for socket in &ended {
+            self.maps.forget(*socket);
+        }
+        self.gone(ended, events);
+    }
+
+    /// Processes whose end no record told.
+    pub fn scan_processes(&mut self, events: &mut Vec<Event>) {
+        let at = clock::now();
+        for process in self.known.processes() {
+            if discover::started(process.pid) != Some(process.started) {
+                self.listed.remove(&process.pid);
+                self.known.part(process);
+                events.push(Event::Exit { process, at });
+            }
+        }
+    }
+
+    /// Tells of connections that the core heard of only in passing: their first record was lost, or they
+    /// were handed to another process.
+    pub fn introduce_strangers(&mut self, strangers: &[(SocketId, u32)], events: &mut Vec<Event>) {
+        let wanted: Vec<(u32, By)> = strangers.iter().map(|(socket, pid)| (*pid, self.by(*socket))).collect();
+        let found = discover::sockets(&wanted, &self.wish.ports);
+        for ((socket, _), found) in strangers.iter().zip(found) {
+            if let Some(found) = found
+                && self.introduce(found.process, None, events)
+            {
+                self.open_older(*socket, &found, events);
+            }
+        }
+    }
+
+    const fn by(&self, socket: SocketId) -> By {
+        match self.tier {
+            Tier::Sock => By::Cookie(socket.0),
+            Tier::Syscall => By::Inode(socket.0),
+        }
+    }
+
+    /// The books of the kernel side and of the intake.
+    pub fn books(&self) -> Event {
+        let (kernel, totals) = (self.maps.books(), self.intake.totals());
+        let of = |counter: Counter, name: &str| (name.to_owned(), kernel.of(counter));
+        let [short, kind, field] = totals.unreadable;
+        Event::Books {
+            events: totals.records,
+            lost: vec![
+                of(Counter::RingFull, "ring"),
+                of(Counter::ConnectionsFull, "kernel_connections"),
+                of(Counter::CandidatesFull, "kernel_candidates"),
+                of(Counter::ProcessesFull, "kernel_processes"),
+                of(Counter::QueueFull, "requests_merged"),
+                ("scan".to_owned(), self.known.overflow() + self.refused),
+            ],
+            unparsed: vec![
+                of(Counter::ClientUnparsed, "client_message"),
+                of(Counter::ServerUnparsed, "server_message"),
+                of(Counter::PayloadUnread, "payload_unread"),
+                of(Counter::WalkCapped, "walk_capped"),
+                ("startup_cut".to_owned(), totals.cut),
+                ("record_short".to_owned(), short),
+                ("record_kind".to_owned(), kind),
+                ("record_field".to_owned(), field),
+            ],
+        }
+    }
+}

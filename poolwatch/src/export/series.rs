@@ -1,0 +1,196 @@
+//! Counters and histograms of one database and of one pool, as one service uses them.
+//!
+//! Facts come in, samples go out to the page. A series begins at 0 with the first fact of any kind,
+//! so that `rate()` sees the first step too; those that rest on evidence of waiting begin when there
+//! is some, because a 0 would claim that nobody waited.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    histogram::Histogram,
+    labels::{LabelSet, with},
+    metrics,
+    page::Page,
+};
+use crate::{
+    event::{SqlState, Time},
+    infer::{
+        fact::{ConnectionError, Fact},
+        limits,
+    },
+};
+
+/// The operations that begin at 0 with their database; others when they are first seen.
+const COMMON: [&str; 4] = ["DELETE", "INSERT", "SELECT", "UPDATE"];
+
+const CONNECTION_ERRORS: [ConnectionError; 8] = [
+    ConnectionError::Timeout,
+    ConnectionError::Refused,
+    ConnectionError::Reset,
+    ConnectionError::Closed,
+    ConnectionError::Unavailable,
+    ConnectionError::TooManyConnections,
+    ConnectionError::Auth,
+    ConnectionError::Other,
+];
+
+/// The value of `error_type` of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum ErrorType {
+    None,
+    State(SqlState),
+    Other,
+}
+
+impl ErrorType {
+    fn text(self) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::State(state) => state.as_str().to_owned(),
+            Self::Other => "_OTHER".to_owned(),
+        }
+    }
+}
+
+/// The SQLSTATEs that have become labels: at most [`limits::SQLSTATES`], for all series together.
+#[derive(Debug, Default)]
+pub struct SqlStates {
+    known: BTreeSet<SqlState>,
+}
+
+impl SqlStates {
+    fn of(&mut self, error: Option<SqlState>) -> ErrorType {
+        let Some(state) = error else { return ErrorType::None };
+        if self.known.len() < limits::SQLSTATES {
+            self.known.insert(state);
+        }
+        if self.known.contains(&state) { ErrorType::State(state) } else { ErrorType::Other }
+    }
+}
+
+/// What is counted per service and database.
+#[derive(Debug)]
+pub struct DatabaseSeries {
+    operations: BTreeMap<(&'static str, ErrorType), Histogram>,
+    first_byte: Histogram,
+    slow: u64,
+    errors: BTreeMap<ConnectionError, u64>,
+    opened: u64,
+    closed: u64,
+}
+
+impl Default for DatabaseSeries {
+    fn default() -> Self {
+        Self {
+            operations: COMMON.map(|name| ((name, ErrorType::None), Histogram::default())).into(),
+            first_byte: Histogram::default(),
+            slow: 0,
+            errors: CONNECTION_ERRORS.map(|error| (error, 0)).into(),
+            opened: 0,
+            closed: 0,
+        }
+    }
+}
+
+impl DatabaseSeries {
+    /// Counts what the fact says of a database.
+    pub fn observe(&mut self, fact: &Fact, states: &mut SqlStates) {
+        match fact {
+            Fact::Opened { .. } => self.opened += 1,
+            Fact::Closed { .. } => self.closed += 1,
+            Fact::ConnectionError { error, .. } => *self.errors.entry(*error).or_default() += 1,
+            Fact::Request { took, first_byte, operation, error, slow, .. } => {
+                self.slow += u64::from(*slow);
+                if let Some(first_byte) = first_byte {
+                    self.first_byte.observe(*first_byte);
+                }
+                if let Some(took) = took {
+                    self.operations.entry((operation, states.of(*error))).or_default().observe(*took);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives the samples to the page.
+    pub fn render(&self, labels: &LabelSet, page: &mut Page) {
+        for ((operation, error), durations) in &self.operations {
+            let which = [("db_operation_name", (*operation).to_owned()), ("error_type", error.text())];
+            page.durations(&metrics::OPERATION_DURATION, with(labels.clone(), which), durations);
+        }
+        for (error, count) in &self.errors {
+            let which = [("error_type", error.as_str().to_owned())];
+            page.number(&metrics::CONNECTION_ERRORS, with(labels.clone(), which), *count as f64);
+        }
+        page.durations(&metrics::FIRST_BYTE, labels.clone(), &self.first_byte);
+        page.number(&metrics::SLOW_QUERIES, labels.clone(), self.slow as f64);
+        page.number(&metrics::OPENED, labels.clone(), self.opened as f64);
+        page.number(&metrics::CLOSED, labels.clone(), self.closed as f64);
+    }
+}
+
+/// What is counted per service and pool name. Sums of time are wider than a [`Time`]: a thousand
+/// connections fill 64 bits in seven months.
+#[derive(Debug, Default)]
+pub struct PoolSeries {
+    create: Histogram,
+    used: Histogram,
+    waited: Histogram,
+    timeouts: u64,
+    /// Some evidence of waiting has been there.
+    waits_known: bool,
+    lifetime: u128,
+    used_time: u128,
+    pending_time: u128,
+    saturated_time: u128,
+}
+
+impl PoolSeries {
+    /// Counts what the fact says of a pool.
+    pub fn observe(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Created { took, .. } => self.create.observe(*took),
+            Fact::Lease { took, waited, .. } => {
+                self.used.observe(*took);
+                if let Some(waited) = waited {
+                    self.waited.observe(*waited);
+                    self.waits_known = true;
+                }
+            }
+            Fact::TimedOut { .. } => {
+                self.timeouts += 1;
+                self.waits_known = true;
+            }
+            Fact::Elapsed { lifetime, used, pending, saturated, .. } => {
+                add(&mut self.lifetime, *lifetime);
+                add(&mut self.used_time, *used);
+                add(&mut self.pending_time, *pending);
+                add(&mut self.saturated_time, *saturated);
+                self.waits_known |= *pending > 0;
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives the samples to the page.
+    pub fn render(&self, labels: &LabelSet, page: &mut Page) {
+        page.durations(&metrics::CREATE_TIME, labels.clone(), &self.create);
+        page.durations(&metrics::USE_TIME, labels.clone(), &self.used);
+        page.number(&metrics::LIFETIME, labels.clone(), seconds(self.lifetime));
+        page.number(&metrics::USED_SECONDS, labels.clone(), seconds(self.used_time));
+        page.number(&metrics::SATURATED_SECONDS, labels.clone(), seconds(self.saturated_time));
+        if self.waits_known {
+            page.durations(&metrics::WAIT_TIME, labels.clone(), &self.waited);
+            page.number(&metrics::TIMEOUTS, labels.clone(), self.timeouts as f64);
+            page.number(&metrics::PENDING_SECONDS, labels.clone(), seconds(self.pending_time));
+        }
+    }
+}
+
+fn add(sum: &mut u128, time: Time) {
+    *sum = sum.saturating_add(u128::from(time));
+}
+
+fn seconds(nanoseconds: u128) -> f64 {
+    nanoseconds as f64 / 1e9
+}

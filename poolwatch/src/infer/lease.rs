@@ -1,0 +1,110 @@
+//! Leases: stretches of use of one connection, each the property of one borrower.
+//!
+//! In come a connection's moves, out goes the length of each lease that ended. An end is held back until
+//! the next request or the next tick, because only then is it known that no pipelined request was under
+//! way: such a request belongs to the same lease. A lease whose beginning or end was not seen has no length.
+
+use super::connection::{Begin, Moved};
+use crate::event::Time;
+
+#[derive(Clone, Copy, Debug)]
+struct Lease {
+    begun: Time,
+    /// `begun` is surely its beginning.
+    sure: bool,
+}
+
+/// The lease of one connection, and the one before it until its end is certain.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Leases {
+    current: Option<Lease>,
+    ended: Option<(Lease, Time)>,
+}
+
+impl Leases {
+    /// Follows its connection; returns the length of the lease whose end became certain.
+    pub fn follow(&mut self, moved: &Moved) -> Option<Time> {
+        let took = moved.began.and_then(|begin| self.begin(begin));
+        if let Some(end) = moved.ended {
+            let lease = self.current.take();
+            self.ended = lease.filter(|_| end.sure).map(|lease| (lease, end.at)).or(self.ended);
+        }
+        took
+    }
+
+    /// No request that is still unknown can belong to the ended lease any more; returns its length.
+    pub fn settle(&mut self) -> Option<Time> {
+        let (lease, at) = self.ended.take()?;
+        lease.sure.then(|| at.saturating_sub(lease.begun))
+    }
+
+    /// An end is being held back.
+    pub const fn unsettled(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// When the current lease began, as far as that was seen.
+    pub fn begun(&self) -> Option<Time> {
+        self.current.map(|lease| lease.begun)
+    }
+
+    fn begin(&mut self, begin: Begin) -> Option<Time> {
+        if let Some((lease, at)) = self.ended
+            && begin.sent < at
+        {
+            self.ended = None;
+            self.current = Some(lease);
+            return None;
+        }
+        self.current = Some(Lease { begun: begin.at, sure: begin.sure });
+        self.settle()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::connection::{End, Standing},
+        *,
+    };
+
+    fn moved(began: Option<(Time, Time)>, ended: Option<(Time, Time)>) -> Moved {
+        Moved {
+            from: Standing::Idle,
+            to: Standing::Idle,
+            began: began.map(|(at, sent)| Begin { at, sent, sure: true }),
+            ended: ended.map(|(begun, at)| End { begun, at, sure: true }),
+        }
+    }
+
+    #[test]
+    fn a_lease_is_told_when_the_next_begins() {
+        let mut leases = Leases::default();
+        assert_eq!(leases.follow(&moved(Some((10, 10)), Some((10, 15)))), None);
+        assert_eq!(leases.follow(&moved(Some((20, 20)), None)), Some(5));
+        assert_eq!(leases.begun(), Some(20));
+        assert_eq!(leases.follow(&moved(None, Some((20, 27)))), None);
+        assert_eq!(leases.settle(), Some(7));
+        assert_eq!(leases.settle(), None);
+    }
+
+    #[test]
+    fn pipelined_requests_are_one_lease() {
+        let mut leases = Leases::default();
+        leases.follow(&moved(Some((10, 10)), Some((10, 15))));
+        assert_eq!(leases.follow(&moved(Some((15, 11)), Some((15, 18)))), None);
+        assert_eq!(leases.follow(&moved(Some((18, 12)), Some((18, 18)))), None);
+        assert_eq!(leases.settle(), Some(8));
+    }
+
+    #[test]
+    fn a_lease_that_ended_unseen_has_no_length() {
+        let mut leases = Leases::default();
+        leases.follow(&moved(Some((10, 10)), None));
+        let mut lost = moved(None, Some((10, 15)));
+        lost.ended = lost.ended.map(|end| End { sure: false, ..end });
+        leases.follow(&lost);
+        assert_eq!(leases.settle(), None);
+        assert_eq!(leases.begun(), None);
+    }
+}

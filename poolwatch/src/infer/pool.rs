@@ -1,0 +1,323 @@
+//! One pool: the connections of one process to one server, database and user, counted by state.
+//!
+//! In come connections that enter, move and leave, answered requests and time; out go facts and a
+//! [`PoolSnapshot`]. Counts are kept with each move, so that nothing scans connections per event.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    connection::{Connection, End, Moved, Standing},
+    fact::{Fact, Labels, Status},
+    integral::Integral,
+    labels::Place,
+    saturation::Saturation,
+    settings::Settings,
+    snapshot::{Connections, MaxSource, Requests},
+    status::{self, Grounds},
+    wait::Waiting,
+    window::{Sums, WINDOW, Window},
+};
+use crate::event::{Process, ProcessId, SECOND, SocketId, Time};
+
+/// What makes two connections members of one pool.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PoolKey {
+    /// Who holds them.
+    pub process: ProcessId,
+    /// Where they lead.
+    pub server: Place,
+    /// Database; empty = not identified.
+    pub database: String,
+    /// User; empty = not identified.
+    pub user: String,
+}
+
+impl PoolKey {
+    /// The pool of connections of which nothing more is known.
+    pub const fn unidentified(process: ProcessId, server: Place) -> Self {
+        Self { process, server, database: String::new(), user: String::new() }
+    }
+
+    /// It has a database and a user.
+    pub const fn is_identified(&self) -> bool {
+        !self.user.is_empty()
+    }
+
+    /// Stable name of the pool: 64-bit FNV-1a over all parts, texts ended by a byte that UTF-8 lacks.
+    /// Source: <https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>.
+    pub fn id(&self) -> String {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut mix = |bytes: &[u8]| {
+            for byte in bytes {
+                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        };
+        mix(&self.process.pid.to_le_bytes());
+        mix(&self.process.started.to_le_bytes());
+        mix(&self.server.port.to_le_bytes());
+        for text in [&self.server.address, &self.database, &self.user] {
+            mix(text.as_bytes());
+            mix(&[0xff]);
+        }
+        format!("{hash:016x}")
+    }
+}
+
+/// One pool.
+#[derive(Debug)]
+pub struct Pool {
+    /// What makes its members one pool.
+    pub key: PoolKey,
+    /// [`PoolKey::id`].
+    pub id: String,
+    /// Labels of its series.
+    pub labels: Arc<Labels>,
+    /// Its process.
+    pub process: Arc<Process>,
+    /// Members.
+    pub sockets: BTreeSet<SocketId>,
+    /// Members by state.
+    pub counts: Connections,
+    /// Members that are hidden, by what hides them.
+    pub hidden: BTreeMap<&'static str, u32>,
+    /// Its size limit, where known.
+    pub max: Option<(u32, MaxSource)>,
+    /// Its server's `max_connections`, where known.
+    pub allowed: Option<u32>,
+    /// Since when it has had no member.
+    pub empty_since: Option<Time>,
+    /// What is known of waits.
+    pub waiting: Waiting,
+    born: Time,
+    told_until: Time,
+    seen: bool,
+    used: Integral,
+    saturation: Option<Saturation>,
+    window: Window,
+    requests: u64,
+    status: Status,
+}
+
+impl Pool {
+    /// A pool without members.
+    pub fn new(key: PoolKey, settings: &Settings, process: &Arc<Process>, at: Time) -> Self {
+        let labels = Labels::new(process, &key.server, &key.database, &key.user);
+        let mut pool = Self {
+            id: key.id(),
+            allowed: settings.allowed_at(&key.server),
+            key,
+            labels: Arc::new(labels),
+            process: Arc::clone(process),
+            sockets: BTreeSet::new(),
+            counts: Connections::default(),
+            hidden: BTreeMap::new(),
+            max: None,
+            empty_since: Some(at),
+            waiting: Waiting::default(),
+            born: at,
+            told_until: at,
+            seen: false,
+            used: Integral::default(),
+            saturation: None,
+            window: Window::default(),
+            requests: 0,
+            status: Status::Normal,
+        };
+        pool.resize(settings, at);
+        pool
+    }
+
+    /// Its process has new facts; `facts` receives what belongs to the old labels.
+    pub fn rename(&mut self, settings: &Settings, process: &Arc<Process>, at: Time, facts: &mut Vec<Fact>) {
+        self.tick(at, facts);
+        let key = &self.key;
+        self.labels = Arc::new(Labels::new(process, &key.server, &key.database, &key.user));
+        self.process = Arc::clone(process);
+        self.seen = false;
+        self.resize(settings, at);
+    }
+
+    fn resize(&mut self, settings: &Settings, at: Time) {
+        let max = settings.max_of(&self.process.service).map(|size| (size, MaxSource::Configured));
+        if self.max != max {
+            self.saturation = max.map(|(size, _)| Saturation::new(size, self.counts.used, at));
+            self.max = max;
+        }
+    }
+
+    /// A connection becomes a member.
+    pub fn enter(&mut self, socket: SocketId, connection: &Connection) {
+        self.sockets.insert(socket);
+        self.count(connection.standing(), 1);
+        self.counts.total += 1;
+        self.empty_since = None;
+        if let Some(reason) = connection.hidden {
+            self.hide(reason);
+        }
+        if let Some(from) = connection.used_from() {
+            self.begin(from);
+        }
+    }
+
+    /// A member leaves; `used` = from when till when it was used here.
+    pub fn leave(&mut self, socket: SocketId, connection: &Connection, used: Option<End>, at: Time) {
+        if !self.sockets.remove(&socket) {
+            return;
+        }
+        self.count(connection.standing(), -1);
+        self.counts.total = self.counts.total.saturating_sub(1);
+        if let Some(reason) = connection.hidden {
+            self.show(reason);
+        }
+        if let Some(end) = used {
+            self.end(end);
+        }
+        if self.sockets.is_empty() {
+            self.empty_since = Some(at);
+        }
+    }
+
+    /// A member's state moved.
+    pub fn follow(&mut self, moved: &Moved) {
+        self.count(moved.from, -1);
+        self.count(moved.to, 1);
+        if let Some(begin) = moved.began {
+            self.begin(begin.at);
+        }
+        if let Some(end) = moved.ended {
+            self.end(end);
+        }
+    }
+
+    /// A member cannot be read any more.
+    pub fn hide(&mut self, reason: &'static str) {
+        *self.hidden.entry(reason).or_default() += 1;
+    }
+
+    /// A hidden member left, or can be read again.
+    pub fn show(&mut self, reason: &'static str) {
+        let left = self.hidden.get(reason).map_or(0, |count| count.saturating_sub(1));
+        if left == 0 {
+            self.hidden.remove(reason);
+        } else {
+            self.hidden.insert(reason, left);
+        }
+    }
+
+    /// A member's request was answered at `at`.
+    pub fn answered(&mut self, at: Time, sums: &Sums) {
+        self.requests = self.requests.saturating_add(sums.requests);
+        self.window.add(at, sums);
+    }
+
+    /// Its counters are about to be touched: they begin at 0.
+    pub fn announce(&mut self, facts: &mut Vec<Fact>) {
+        if !std::mem::replace(&mut self.seen, true) {
+            facts.push(Fact::Seen(Arc::clone(&self.labels)));
+        }
+    }
+
+    /// Time passed. A pool whose connections have not said who they are is not announced by time alone.
+    pub fn tick(&mut self, at: Time, facts: &mut Vec<Fact>) {
+        let nameless = !self.key.is_identified() && self.counts.opening == self.counts.total;
+        if self.seen || !nameless {
+            self.elapse(at, facts);
+        }
+    }
+
+    /// It ends: what is left to tell.
+    pub fn finish(&mut self, at: Time, facts: &mut Vec<Fact>) {
+        if let Some(saturation) = &mut self.saturation {
+            saturation.sweep(at);
+        }
+        self.tick(at, facts);
+    }
+
+    fn elapse(&mut self, at: Time, facts: &mut Vec<Fact>) {
+        let saturated = self.saturation.as_mut().map_or(0, |saturation| {
+            saturation.tick(at);
+            saturation.take()
+        });
+        let lifetime = at.saturating_sub(self.told_until);
+        let used = self.used.take(at);
+        self.told_until = self.told_until.max(at);
+        if lifetime == 0 && used == 0 && saturated == 0 {
+            return;
+        }
+        self.announce(facts);
+        facts.push(Fact::Elapsed { labels: Arc::clone(&self.labels), lifetime, used, pending: 0, saturated });
+    }
+
+    /// Beginnings that came too late to be put in order, since the last call.
+    pub fn take_late(&mut self) -> u64 {
+        self.saturation.as_mut().map_or(0, Saturation::take_late)
+    }
+
+    /// used / max, where max is known.
+    pub fn utilization(&self) -> Option<f64> {
+        self.max.map(|(size, _)| f64::from(self.counts.used) / f64::from(size.max(1)))
+    }
+
+    /// Its status at `now`, and why.
+    pub fn judge(&self, settings: &Settings, now: Time) -> (Status, String) {
+        let recent = self.window.sums(now);
+        let utilization = self.utilization();
+        status::judge(settings, &Grounds { utilization, waiting: self.waiting, recent, now })
+    }
+
+    /// Tells a change of its status.
+    pub fn rejudge(&mut self, settings: &Settings, now: Time, facts: &mut Vec<Fact>) {
+        let (to, reason) = self.judge(settings, now);
+        let from = std::mem::replace(&mut self.status, to);
+        if from != to {
+            let (labels, pid) = (Arc::clone(&self.labels), self.key.process.pid);
+            facts.push(Fact::StatusChanged { labels, pid, from, to, reason });
+        }
+    }
+
+    /// Its requests at `now`. A rate is over as much of the last 60 s as the pool has lived, at least 1 s.
+    pub fn requests(&self, now: Time) -> Requests {
+        let recent = self.window.sums(now);
+        let lived = now.saturating_sub(self.born).clamp(SECOND, WINDOW * SECOND);
+        Requests {
+            total: self.requests,
+            per_second: recent.requests as f64 * SECOND as f64 / lived as f64,
+            mean_seconds: recent.mean_seconds(),
+            slow: recent.slow,
+            errors: recent.errors,
+            error_ratio: recent.error_ratio(),
+        }
+    }
+
+    fn begin(&mut self, at: Time) {
+        self.used.begin(at);
+        if let Some(saturation) = &mut self.saturation {
+            saturation.begin(at);
+        }
+    }
+
+    fn end(&mut self, end: End) {
+        self.used.end(end.begun, end.at);
+        if let Some(saturation) = &mut self.saturation {
+            saturation.end(end.at);
+        }
+    }
+
+    fn count(&mut self, standing: Standing, step: i32) {
+        let counts = &mut self.counts;
+        let add = |count: &mut u32| *count = count.saturating_add_signed(step);
+        match standing {
+            Standing::Opening => add(&mut counts.opening),
+            Standing::Unknown => add(&mut counts.unknown),
+            Standing::Idle => add(&mut counts.idle),
+            Standing::Used => add(&mut counts.used),
+            Standing::IdleInTransaction => {
+                add(&mut counts.used);
+                add(&mut counts.idle_in_transaction);
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What connections do: requests that were answered, are under way, or were lost.
+//!
+//! In come records of one connection, out go facts about requests and leases; the connection's state moves,
+//! its lease and its pool follow.
+
+use super::{
+    Core,
+    connection::{Connection, Moved},
+    fact::Fact,
+    operation::operation,
+    window::Sums,
+};
+use crate::event::{Request, RequestKind, SocketId, Time};
+
+impl Core {
+    /// A request was answered.
+    pub(super) fn request(&mut self, request: &Request, facts: &mut Vec<Fact>) {
+        let socket = request.socket;
+        if !self.members.contains_key(&socket) {
+            self.books.misread("unknown_connection");
+            self.meet(socket, request.pid);
+            return;
+        }
+        self.adopt(socket, request.pid, request.started.unwrap_or(request.ended), facts);
+        if request.missed > 0 {
+            self.miss(socket, request.missed, request.started.unwrap_or(request.ended), facts);
+        }
+        self.show(socket);
+        self.announce(socket, facts);
+        if request.kind == RequestKind::Startup {
+            self.ready(request, facts);
+        } else {
+            self.answer(request, facts);
+        }
+    }
+
+    /// A scan found a request under way.
+    pub(super) fn inflight(&mut self, socket: SocketId, since: Time, facts: &mut Vec<Fact>) {
+        self.step(socket, facts, |connection| connection.send(since));
+    }
+
+    /// Records of a connection were lost.
+    pub(super) fn miss(&mut self, socket: SocketId, records: u32, at: Time, facts: &mut Vec<Fact>) {
+        self.books.lose_requests(records);
+        self.step(socket, facts, |connection| connection.lose(at));
+    }
+
+    /// A connection cannot be read any more.
+    pub(super) fn hide(&mut self, socket: SocketId, by: &str, at: Time, facts: &mut Vec<Fact>) {
+        let Some(member) = self.members.get_mut(&socket) else {
+            self.books.misread("unknown_connection");
+            return;
+        };
+        if member.connection.hidden.is_none() {
+            let reason = match by {
+                "tls" => "tls",
+                "gss" => "gss",
+                _ => "other",
+            };
+            member.connection.hidden = Some(reason);
+            if let Some(pool) = member.pool.and_then(|pool| self.pools.get_mut(pool)) {
+                pool.hide(reason);
+            }
+        }
+        self.step(socket, facts, |connection| connection.lose(at));
+        self.announce(socket, facts);
+    }
+
+    /// Moves a connection; its lease and its pool follow.
+    pub(super) fn step(
+        &mut self,
+        socket: SocketId,
+        facts: &mut Vec<Fact>,
+        step: impl FnOnce(&mut Connection) -> Moved,
+    ) {
+        let Some(member) = self.members.get_mut(&socket) else { return };
+        let moved = step(&mut member.connection);
+        let took = member.leases.follow(&moved);
+        if member.leases.unsettled() {
+            self.settling.insert(socket);
+        }
+        let pool = member.pool;
+        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+            pool.follow(&moved);
+        }
+        self.lease(pool, took, facts);
+    }
+
+    /// It can be read: what hid it does so no more.
+    fn show(&mut self, socket: SocketId) {
+        let Some(member) = self.members.get_mut(&socket) else { return };
+        let Some(reason) = member.connection.hidden.take() else { return };
+        if let Some(pool) = member.pool.and_then(|pool| self.pools.get_mut(pool)) {
+            pool.show(reason);
+        }
+    }
+
+    fn ready(&mut self, request: &Request, facts: &mut Vec<Fact>) {
+        let Some(member) = self.members.get(&request.socket) else { return };
+        let (new, pool) = (member.connection.is_new(), member.pool);
+        let begun = member.connection.connected.or(request.started);
+        self.step(request.socket, facts, |connection| connection.ready(request));
+        if let Some(begun) = begun.filter(|_| new) {
+            let took = request.ended.saturating_sub(begun);
+            self.tell(pool, facts, |labels| Fact::Created { labels, took });
+        }
+    }
+
+    fn answer(&mut self, request: &Request, facts: &mut Vec<Fact>) {
+        self.step(request.socket, facts, |connection| connection.answer(request));
+        let pool = self.members.get(&request.socket).and_then(|member| member.pool);
+        let took = request.started.map(|started| request.ended.saturating_sub(started));
+        let slow = took.is_some_and(|took| took > self.settings.slow_threshold);
+        let sums = sums(request, took, slow);
+        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+            pool.answered(request.ended, &sums);
+        }
+        let first_byte = request.started.zip(request.first_byte);
+        let first_byte = first_byte.map(|(started, first)| first.saturating_sub(started));
+        let (operation, error) = (operation(&request.operation), request.sqlstate);
+        self.tell(pool, facts, |labels| Fact::Request { labels, took, first_byte, operation, error, slow });
+    }
+}
+
+/// What one record adds to its pool's sums; merged requests count each, but have one duration.
+fn sums(request: &Request, took: Option<Time>, slow: bool) -> Sums {
+    Sums {
+        requests: u64::from(request.merged.max(1)),
+        timed: u64::from(took.is_some()),
+        duration: took.unwrap_or(0),
+        slow: u64::from(slow),
+        errors: u64::from(request.errors > 0 || request.sqlstate.is_some()),
+    }
+}

@@ -1,0 +1,69 @@
+//! The core as a [`Snapshot`]: everything that gauges and pages show, in an order that does not change.
+
+use std::sync::Arc;
+
+use super::{
+    Core,
+    findings::{Servers, findings},
+    pool::Pool,
+    snapshot::{Blind, PoolSnapshot, Snapshot},
+    status,
+};
+use crate::event::Time;
+
+impl Core {
+    /// How things stand at `now`.
+    pub fn snapshot(&self, now: Time) -> Snapshot {
+        let servers = Servers::new(self.pools.iter());
+        let mut sorted: Vec<&Pool> = self.pools.iter().collect();
+        sorted.sort_by(|one, other| one.id.cmp(&other.id));
+        Snapshot {
+            at: now,
+            ready: self.ready,
+            pools: sorted.iter().map(|pool| self.pool_snapshot(pool, &servers, now)).collect(),
+            blind: sorted.iter().flat_map(|pool| blind(pool)).collect(),
+            probes: self.probes.clone(),
+            books: self.books.snapshot(),
+            server_max: servers.allowed(),
+        }
+    }
+
+    fn pool_snapshot(&self, pool: &Pool, servers: &Servers, now: Time) -> PoolSnapshot {
+        let utilization = pool.utilization();
+        let oldest_lease = self.oldest_lease(pool, now);
+        PoolSnapshot {
+            id: pool.id.clone(),
+            labels: Arc::clone(&pool.labels),
+            process: Arc::clone(&pool.process),
+            connections: pool.counts,
+            max: pool.max,
+            utilization,
+            utilization_status: utilization.map(|value| status::of_utilization(&self.settings, value)),
+            status: pool.judge(&self.settings, now).0,
+            pending: pool.waiting.pending,
+            waits: pool.waiting.waits,
+            oldest_lease,
+            requests: pool.requests(now),
+            findings: findings(pool, oldest_lease, servers),
+        }
+    }
+
+    /// Visits the pool's connections only when some are used.
+    fn oldest_lease(&self, pool: &Pool, now: Time) -> Time {
+        if pool.counts.used == 0 {
+            return 0;
+        }
+        let members = pool.sockets.iter().filter_map(|socket| self.members.get(socket));
+        let oldest = members.filter_map(|member| member.leases.begun()).min();
+        oldest.map_or(0, |begun| now.saturating_sub(begun))
+    }
+}
+
+fn blind(pool: &Pool) -> impl Iterator<Item = Blind> {
+    pool.hidden.iter().map(|(reason, connections)| Blind {
+        labels: Arc::clone(&pool.labels),
+        process: Arc::clone(&pool.process),
+        reason: (*reason).to_owned(),
+        connections: *connections,
+    })
+}

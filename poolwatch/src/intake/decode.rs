@@ -1,0 +1,246 @@
+//! One record's bytes → one event. The formats are those of `poolwatch_ebpf::wire`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use poolwatch_ebpf::wire::{
+    Close, ConnectFailed, Exec, Exit, Fork, Header, Kind, Open, Record, Request as RequestRecord, STARTUP_LEN,
+    Secured, Startup, by, ended_by, family, flags,
+};
+
+use crate::{
+    event::{Ending, Event, ProcessId, Request, RequestKind, Server, SocketId, SqlState, Transaction},
+    postgres::startup::StartupParameters,
+};
+
+/// Nanoseconds in a hundredth of a second, the unit in which `/proc` gives a process's start.
+const TICK: u64 = 10_000_000;
+
+/// An event, and what the agent needs to know beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// What happened; `None` for a fork or an exec, of which only the process matters.
+    pub event: Option<Event>,
+    /// When.
+    pub time: u64,
+    /// Process that it is about; 0 = none.
+    pub pid: u32,
+    /// Inode number of a new connection's socket.
+    pub inode: Option<u64>,
+    /// Records of this socket that were lost just before.
+    pub missed: u32,
+    /// Command name of the thread that opened a connection; empty otherwise.
+    pub comm: String,
+    /// A StartupMessage was cut before the parameters that were looked for.
+    pub cut: bool,
+}
+
+/// Why a record could not be read. Each is counted under its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// Fewer bytes than the record has.
+    Short,
+    /// A kind that this agent does not know.
+    Kind,
+    /// A field with a value that it cannot have.
+    Field,
+}
+
+impl Unreadable {
+    /// The value of `poolwatch_unparsed_total{reason}`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Short => "record_short",
+            Self::Kind => "record_kind",
+            Self::Field => "record_field",
+        }
+    }
+}
+
+/// Start of a process in `/proc`'s unit, from the kernel's nanoseconds since boot.
+pub const fn process_started(nanoseconds: u64) -> u64 {
+    nanoseconds / TICK
+}
+
+/// Reads one record.
+///
+/// # Errors
+/// [`Unreadable`], when the bytes are no record.
+pub fn decode(bytes: &[u8]) -> Result<Sighting, Unreadable> {
+    let header = Header::read(bytes).ok_or(Unreadable::Short)?;
+    let kind = Kind::from_number(header.kind).ok_or(Unreadable::Kind)?;
+    let mut sighting = Sighting {
+        event: None,
+        time: header.time,
+        pid: header.pid,
+        inode: None,
+        missed: header.missed,
+        comm: String::new(),
+        cut: false,
+    };
+    sighting.event = match kind {
+        Kind::Open => {
+            let record: Open = read(bytes)?;
+            sighting.inode = Some(record.inode);
+            sighting.comm = comm(record.comm);
+            Some(open(&record)?)
+        }
+        Kind::Startup => {
+            let parameters = parameters(&read::<Startup>(bytes)?)?;
+            sighting.cut = parameters.truncated;
+            Some(Event::Startup {
+                socket: SocketId(header.socket),
+                at: header.time,
+                user: parameters.user,
+                database: parameters.database,
+                replication: parameters.replication,
+            })
+        }
+        Kind::Request => Some(Event::Request(request(&read(bytes)?)?)),
+        Kind::Secured => Some(secured(&read(bytes)?)?),
+        Kind::Close => Some(close(&read(bytes)?)),
+        Kind::ConnectFailed => Some(connect_failed(&read(bytes)?)?),
+        Kind::Exit => {
+            let record: Exit = read(bytes)?;
+            Some(Event::Exit { process: process(header.pid, record.process_started), at: header.time })
+        }
+        Kind::Exec => read::<Exec>(bytes).map(|_| None)?,
+        Kind::Fork => read::<Fork>(bytes).map(|_| None)?,
+    };
+    Ok(sighting)
+}
+
+fn comm(bytes: [u8; 16]) -> String {
+    String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned()
+}
+
+fn read<T: Record>(bytes: &[u8]) -> Result<T, Unreadable> {
+    T::read(bytes).ok_or(Unreadable::Short)
+}
+
+const fn process(pid: u32, started: u64) -> ProcessId {
+    ProcessId { pid, started: process_started(started) }
+}
+
+fn open(record: &Open) -> Result<Event, Unreadable> {
+    Ok(Event::Open {
+        socket: SocketId(record.header.socket),
+        process: process(record.header.pid, record.process_started),
+        server: server(record.family, record.server_address, record.server_port, &record.path, record.path_len)?,
+        at: record.header.time,
+        connected: (record.connected != 0).then_some(record.connected),
+        midstream: record.midstream != 0,
+    })
+}
+
+fn server(of: u16, address: [u8; 16], port: u16, path: &[u8], length: u32) -> Result<Server, Unreadable> {
+    match of {
+        family::INET => {
+            let [a, b, c, d, ..] = address;
+            Ok(Server::Tcp(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), port))
+        }
+        family::INET6 => Ok(Server::Tcp(Ipv6Addr::from(address).to_canonical(), port)),
+        family::UNIX => {
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            let path = path.get(..length.min(path.len())).unwrap_or_default();
+            unix_server(path).ok_or(Unreadable::Field)
+        }
+        _ => Err(Unreadable::Field),
+    }
+}
+
+/// `DIRECTORY/.s.PGSQL.PORT`; a name in the abstract namespace begins with a NUL, shown as `@`.
+fn unix_server(path: &[u8]) -> Option<Server> {
+    let (prefix, path) = match path.split_first() {
+        Some((0, name)) => ("@", name),
+        _ => ("", path),
+    };
+    let path = path.split(|byte| *byte == 0).next()?;
+    let path = String::from_utf8_lossy(path);
+    let (directory, port) = path.rsplit_once("/.s.PGSQL.")?;
+    let directory = if directory.is_empty() && prefix.is_empty() { "/" } else { directory };
+    Some(Server::Unix(format!("{prefix}{directory}"), port.parse().ok()?))
+}
+
+fn parameters(record: &Startup) -> Result<StartupParameters, Unreadable> {
+    let kept = usize::try_from(record.kept).unwrap_or(STARTUP_LEN).min(STARTUP_LEN);
+    StartupParameters::parse(record.body.get(..kept).unwrap_or_default()).ok_or(Unreadable::Field)
+}
+
+fn request(record: &RequestRecord) -> Result<Request, Unreadable> {
+    let kind = match record.kind {
+        1 => RequestKind::Startup,
+        2 => RequestKind::Query,
+        3 => RequestKind::Sync,
+        4 => RequestKind::FunctionCall,
+        _ => return Err(Unreadable::Field),
+    };
+    let transaction = match record.status {
+        b'I' => Transaction::Idle,
+        b'T' => Transaction::Open,
+        b'E' => Transaction::Failed,
+        _ => return Err(Unreadable::Field),
+    };
+    let ended = record.header.time;
+    // Two threads on one socket: the answer can be read before the hook of its request runs.
+    let started = (record.started != 0).then(|| record.started.min(ended));
+    Ok(Request {
+        socket: SocketId(record.header.socket),
+        pid: record.header.pid,
+        missed: record.header.missed,
+        started,
+        first_byte: (record.first_byte != 0).then(|| record.first_byte.min(ended)),
+        ended,
+        kind,
+        transaction,
+        merged: record.merged,
+        executes: record.executes,
+        completions: record.completions,
+        rows: record.rows,
+        errors: record.errors,
+        sent: record.sent,
+        received: record.received,
+        operation: operation(&record.tag),
+        sqlstate: SqlState::new(record.sqlstate),
+        approximate: record.flags & flags::APPROXIMATE != 0,
+    })
+}
+
+/// First word of a command tag. Nothing but upper-case letters can stand there.
+fn operation(tag: &[u8]) -> String {
+    tag.iter().take_while(|letter| letter.is_ascii_uppercase()).map(|letter| char::from(*letter)).collect()
+}
+
+fn secured(record: &Secured) -> Result<Event, Unreadable> {
+    let by = match record.by {
+        by::TLS => "tls",
+        by::GSS => "gss",
+        _ => return Err(Unreadable::Field),
+    };
+    Ok(Event::Secured { socket: SocketId(record.header.socket), at: record.header.time, by: by.to_owned() })
+}
+
+fn close(record: &Close) -> Event {
+    let seen = |bit: u16| record.ended_by & bit != 0;
+    Event::Close {
+        socket: SocketId(record.header.socket),
+        at: record.header.time,
+        ending: Ending {
+            terminate: seen(ended_by::TERMINATE),
+            end_of_file: seen(ended_by::END_OF_FILE),
+            reset: seen(ended_by::RESET),
+            startup: seen(ended_by::STARTUP),
+            errno: (record.errno != 0).then_some(record.errno),
+            sqlstate: SqlState::new(record.sqlstate),
+        },
+    }
+}
+
+fn connect_failed(record: &ConnectFailed) -> Result<Event, Unreadable> {
+    Ok(Event::ConnectFailed {
+        process: process(record.header.pid, record.process_started),
+        server: server(record.family, record.server_address, record.server_port, &[], 0)?,
+        at: record.header.time,
+        connected: record.connected,
+        errno: u16::try_from(record.errno).ok().filter(|errno| *errno != 0),
+    })
+}

@@ -1,0 +1,120 @@
+//! The one catalogue of probes: which program hooks where, and which takes its place where it cannot.
+
+use std::fmt;
+
+/// How the probes learn of socket calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// Socket lengths (kernels since 6.3): only socket calls pay.
+    Sock,
+    /// The end of every system call, filtered by number: for older kernels.
+    Syscall,
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sock => "sock",
+            Self::Syscall => "syscall",
+        })
+    }
+}
+
+/// How a program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// `tp_btf`: arguments that the verifier knows the types of.
+    Typed(&'static str),
+    /// Raw tracepoint.
+    Raw(&'static str),
+}
+
+impl Hook {
+    /// Name of the tracepoint.
+    pub const fn tracepoint(self) -> &'static str {
+        match self {
+            Self::Typed(name) | Self::Raw(name) => name,
+        }
+    }
+}
+
+/// One program of the object.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    /// Name of the program.
+    pub name: &'static str,
+    /// Where it is attached.
+    pub hook: Hook,
+    /// The tier that it belongs to; `None` = every one.
+    pub tier: Option<Tier>,
+    /// Without it nothing can be seen.
+    pub needed: bool,
+    /// What is lost without it.
+    pub purpose: &'static str,
+}
+
+/// Every program, in the order in which they are attached: what ends a thing before what begins it,
+/// so that no answer falls into the gap between two attachments.
+pub const PROBES: [Probe; 8] = [
+    Probe {
+        name: "sock_receive",
+        hook: Hook::Typed("sock_recv_length"),
+        tier: Some(Tier::Sock),
+        needed: true,
+        purpose: "answers of servers",
+    },
+    Probe {
+        name: "sock_send",
+        hook: Hook::Typed("sock_send_length"),
+        tier: Some(Tier::Sock),
+        needed: true,
+        purpose: "requests of clients",
+    },
+    Probe {
+        name: "call_exit",
+        hook: Hook::Raw("sys_exit"),
+        tier: Some(Tier::Syscall),
+        needed: true,
+        purpose: "requests of clients and answers of servers",
+    },
+    Probe {
+        name: "tcp_state",
+        hook: Hook::Typed("inet_sock_set_state"),
+        tier: Some(Tier::Sock),
+        needed: true,
+        purpose: "connect and close of TCP connections",
+    },
+    Probe {
+        name: "tcp_state_by_inode",
+        hook: Hook::Raw("inet_sock_set_state"),
+        tier: Some(Tier::Syscall),
+        needed: true,
+        purpose: "connect and close of TCP connections",
+    },
+    Probe {
+        name: "process_exit",
+        hook: Hook::Raw("sched_process_exit"),
+        tier: None,
+        needed: false,
+        purpose: "the end of processes at once instead of at the next scan",
+    },
+    Probe {
+        name: "process_exec",
+        hook: Hook::Raw("sched_process_exec"),
+        tier: None,
+        needed: false,
+        purpose: "the new name of a process that runs another program",
+    },
+    Probe {
+        name: "process_fork",
+        hook: Hook::Raw("sched_process_fork"),
+        tier: None,
+        needed: false,
+        purpose: "children of processes named by --pid",
+    },
+];
+
+/// The programs of a tier.
+pub fn of_tier(tier: Tier) -> impl Iterator<Item = &'static Probe> {
+    PROBES.iter().filter(move |probe| probe.tier.is_none_or(|own| own == tier))
+}

@@ -1,0 +1,127 @@
+//! Where the fields that the probes read lie in this kernel's structures, from its own BTF.
+//!
+//! Nothing is guessed: a field that BTF does not name makes the layout fail, with its name, except
+//! for those that a kernel may lack.
+
+use anyhow::{Context, Result, bail};
+use btf_rs::{Btf, BtfType, Type};
+use poolwatch_ebpf::wire::Offsets;
+
+/// Kernel type information, where a kernel has it.
+pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+
+/// Levels of unnamed structs and unions that are looked into.
+const DEPTH: u32 = 8;
+
+/// Reads the running kernel's layout.
+///
+/// # Errors
+/// When the kernel has no BTF or a structure lacks a field that the probes cannot do without.
+pub fn read() -> Result<Offsets> {
+    let btf = Btf::from_file(BTF_PATH)
+        .with_context(|| format!("{BTF_PATH}: the kernel was built without BTF (CONFIG_DEBUG_INFO_BTF)"))?;
+    of(&btf)
+}
+
+/// The layout that `btf` describes.
+fn of(btf: &Btf) -> Result<Offsets> {
+    let field = |structure: &str, name: &str| offset(btf, structure, name);
+    let registers = registers(btf)?;
+    Ok(Offsets {
+        family: field("sock_common", "skc_family")?,
+        dport: field("sock_common", "skc_dport")?,
+        num: field("sock_common", "skc_num")?,
+        daddr: field("sock_common", "skc_daddr")?,
+        v6_daddr: field("sock_common", "skc_v6_daddr")?,
+        sk_socket: field("sock", "sk_socket")?,
+        sk_err: field("sock", "sk_err")?,
+        // Since 4.20; without it a request's start is late by the length of the send.
+        tcp_wstamp: field("tcp_sock", "tcp_wstamp_ns").unwrap_or(0),
+        unix_peer: field("unix_sock", "peer")?,
+        unix_addr: field("unix_sock", "addr")?,
+        unix_len: field("unix_address", "len")?,
+        unix_name: field("unix_address", "name")?,
+        socket_inode: field("socket_alloc", "vfs_inode")? + field("inode", "i_ino")?,
+        socket_sk: field("socket", "sk")?,
+        inode_number: field("inode", "i_ino")?,
+        inode_mode: field("inode", "i_mode")?,
+        file_inode: field("file", "f_inode")?,
+        file_private: field("file", "private_data")?,
+        files_table: field("files_struct", "fdt")?,
+        table_files: field("fdtable", "fd")?,
+        table_size: field("fdtable", "max_fds")?,
+        task_files: field("task_struct", "files")?,
+        task_pid: field("task_struct", "pid")?,
+        task_tgid: field("task_struct", "tgid")?,
+        task_leader: field("task_struct", "group_leader")?,
+        // Called real_start_time before 5.5.
+        task_started: field("task_struct", "start_boottime")
+            .or_else(|_| field("task_struct", "real_start_time"))?,
+        task_signal: field("task_struct", "signal")?,
+        signal_live: field("signal_struct", "live")?,
+        registers: registers.words,
+        registers_number: registers.number,
+        registers_fourth: registers.fourth,
+        reserved: 0,
+    })
+}
+
+/// Where a system call's number and arguments lie in `struct pt_regs`.
+struct Registers {
+    words: u32,
+    number: u32,
+    fourth: u32,
+}
+
+/// x86-64: `dx si di orig_ax` side by side.
+/// Source: <https://github.com/torvalds/linux/blob/v6.12/arch/x86/include/asm/ptrace.h#L103-L171>.
+#[cfg(target_arch = "x86_64")]
+fn registers(btf: &Btf) -> Result<Registers> {
+    let words = offset(btf, "pt_regs", "dx")?;
+    for (name, at) in [("si", 8), ("di", 16), ("orig_ax", 24)] {
+        if offset(btf, "pt_regs", name)? != words + at {
+            bail!("pt_regs.{name} is not where x86-64 keeps it");
+        }
+    }
+    Ok(Registers { words, number: 0, fourth: offset(btf, "pt_regs", "r10")? })
+}
+
+/// arm64: `regs[0]` to `regs[3]`, and `syscallno`.
+/// Source: <https://github.com/torvalds/linux/blob/v6.12/arch/arm64/include/asm/ptrace.h#L152-L190>.
+#[cfg(target_arch = "aarch64")]
+fn registers(btf: &Btf) -> Result<Registers> {
+    let words = offset(btf, "pt_regs", "regs")?;
+    Ok(Registers { words, number: offset(btf, "pt_regs", "syscallno")?, fourth: words + 24 })
+}
+
+/// Byte offset of a field, looked for in unnamed members too.
+fn offset(btf: &Btf, structure: &str, field: &str) -> Result<u32> {
+    let types = btf.resolve_types_by_name(structure).unwrap_or_default();
+    for candidate in types {
+        if let Type::Struct(body) = candidate
+            && let Some(bits) = find(btf, &body, field, DEPTH)
+        {
+            return Ok(bits / 8);
+        }
+    }
+    bail!("this kernel's BTF has no field {structure}.{field}")
+}
+
+fn find(btf: &Btf, body: &btf_rs::Struct, field: &str, depth: u32) -> Option<u32> {
+    for member in &body.members {
+        let name = btf.resolve_name(member).unwrap_or_default();
+        if name == field {
+            return Some(member.bit_offset());
+        }
+        if !name.is_empty() || depth == 0 {
+            continue;
+        }
+        if let Ok(Type::Struct(inner) | Type::Union(inner)) =
+            member.get_type_id().context("a member has a type").and_then(|id| Ok(btf.resolve_type_by_id(id)?))
+            && let Some(bits) = find(btf, &inner, field, depth - 1)
+        {
+            return Some(member.bit_offset() + bits);
+        }
+    }
+    None
+}

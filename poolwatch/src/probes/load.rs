@@ -1,0 +1,242 @@
+//! Loads the object with this kernel's settings and attaches one tier of it.
+
+use std::{fmt, io};
+
+use aya::{
+    Btf, Ebpf, EbpfLoader, Endianness,
+    maps::{MapData, RingBuf},
+    programs::{BtfTracePoint, ProgramError, RawTracePoint},
+};
+use poolwatch_ebpf::wire::watch;
+
+use super::{
+    calls,
+    catalog::{self, Hook, PROBES, Probe, Tier},
+    layout,
+    maps::Maps,
+    verdict::{self, Outcome},
+};
+use crate::event::ProbeState;
+
+/// The kernel side; empty when the agent was built without it.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/poolwatch.bpf.o"));
+
+/// Ring bytes above which the reader is woken, as a share of the whole.
+const WAKE_SHARE: u64 = 2;
+
+/// Which processes are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// All.
+    All,
+    /// Listed ones.
+    Listed {
+        /// And what they fork.
+        children: bool,
+    },
+}
+
+/// What to attach.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// A tier, or the best that this kernel has.
+    pub tier: Option<Tier>,
+    /// Which processes are watched.
+    pub watch: Watch,
+    /// Size of the ring in bytes, a power of two.
+    pub ring_bytes: u32,
+}
+
+/// Why nothing can be watched. The text names what is missing and how to get it.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The agent was built without probes.
+    NoObject,
+    /// No privilege.
+    NoPrivilege(String),
+    /// The kernel lacks something that cannot be done without.
+    NoFeature(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoObject => {
+                f.write_str("this poolwatch was built without its probes; build it with `cargo xtask build`")
+            }
+            Self::NoPrivilege(why) => write!(
+                f,
+                "no privilege to load probes: {why}. Run as root, or with the capabilities CAP_BPF, CAP_PERFMON, \
+                 CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_NET_ADMIN (`poolwatch check` tells which are missing)"
+            ),
+            Self::NoFeature(why) => write!(f, "this kernel cannot be watched: {why} (see `poolwatch check`)"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// The attached kernel side. Dropping it detaches everything.
+
+pub struct Attached {
+    /// Keeps programs and links alive.
+    pub ebpf: Ebpf,
+    /// The records.
+    pub ring: RingBuf<MapData>,
+    /// The other maps.
+    pub maps: Maps,
+    /// What became of each probe, in the catalogue's order.
+    pub states: Vec<ProbeState>,
+    /// The tier that is attached.
+    pub tier: Tier,
+}
+
+/// Loads and attaches.
+///
+/// # Errors
+/// [`Refusal`] when a probe that is needed cannot be attached in any wanted tier.
+pub fn attach(wanted: &Wanted) -> Result<Attached, Refusal> {
+    if OBJECT.is_empty() {
+        return Err(Refusal::NoObject);
+    }
+    let tiers: &[Tier] = match wanted.tier {
+        Some(Tier::Sock) => &[Tier::Sock],
+        Some(Tier::Syscall) => &[Tier::Syscall],
+        None => &[Tier::Sock, Tier::Syscall],
+    };
+    let mut refusal = None;
+    for tier in tiers {
+        match attach_tier(wanted, *tier) {
+            Ok(attached) => return Ok(attached),
+            Err(found @ Refusal::NoPrivilege(_)) => return Err(found),
+            Err(found) => refusal = refusal.or(Some(found)),
+        }
+    }
+    Err(refusal.unwrap_or(Refusal::NoObject))
+}
+
+fn attach_tier(wanted: &Wanted, tier: Tier) -> Result<Attached, Refusal> {
+    let offsets = layout::read().map_err(|error| Refusal::NoFeature(format!("{error:#}")))?;
+    let mut ebpf = load(wanted, &offsets)?;
+    let btf = Btf::parse_file(layout::BTF_PATH, Endianness::default())
+        .map_err(|error| Refusal::NoFeature(format!("{}: {error}", layout::BTF_PATH)))?;
+    let mut outcomes = Vec::new();
+    for probe in catalog::of_tier(tier) {
+        let outcome = attach_probe(&mut ebpf, probe, &btf);
+        if probe.needed && outcome != Outcome::Attached {
+            return Err(refused(probe, &outcome));
+        }
+        outcomes.push((probe.name, outcome));
+    }
+    let states = PROBES
+        .iter()
+        .map(|probe| {
+            let outcome = outcomes.iter().find(|(name, _)| *name == probe.name).map(|(_, outcome)| outcome);
+            verdict::state(probe, outcome.unwrap_or(&Outcome::NotTried))
+        })
+        .collect();
+    let broken = |error: &dyn fmt::Display| Refusal::NoFeature(format!("the object's maps: {error}"));
+    let records = ebpf.take_map("RECORDS").ok_or_else(|| broken(&"no RECORDS"))?;
+    let ring = RingBuf::try_from(records).map_err(|error| broken(&error))?;
+    let maps = Maps::take(&mut ebpf).map_err(|error| broken(&error))?;
+    Ok(Attached { ebpf, ring, maps, states, tier })
+}
+
+fn load(wanted: &Wanted, offsets: &poolwatch_ebpf::wire::Offsets) -> Result<Ebpf, Refusal> {
+    let forms = calls::forms();
+    let watch = match wanted.watch {
+        Watch::All => watch::ALL,
+        Watch::Listed { children: false } => watch::LISTED,
+        Watch::Listed { children: true } => watch::LISTED_AND_CHILDREN,
+    };
+    let wake_above = u64::from(wanted.ring_bytes) / WAKE_SHARE;
+    EbpfLoader::new()
+        .override_global("OFFSETS", offsets, true)
+        .override_global("CALL_FORMS", &forms[..], true)
+        .override_global("WATCH", &watch, true)
+        .override_global("WAKE_ABOVE", &wake_above, true)
+        .map_max_entries("RECORDS", wanted.ring_bytes)
+        .load(OBJECT)
+        .map_err(|error| refusal_of(&error))
+}
+
+/// `EPERM` anywhere in the chain of causes is a missing privilege; `EACCES` is the verifier's.
+fn refusal_of(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    let text = chain(error);
+    if denied(error) { Refusal::NoPrivilege(text) } else { Refusal::NoFeature(text) }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+fn denied(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(inner) = cause {
+        if let Some(io) = inner.downcast_ref::<io::Error>()
+            && io.raw_os_error() == Some(libc::EPERM)
+        {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
+}
+
+fn refused(probe: &Probe, outcome: &Outcome) -> Refusal {
+    match outcome {
+        Outcome::Refused(why) => Refusal::NoPrivilege(format!("probe {}: {why}", probe.name)),
+        Outcome::NoHook => Refusal::NoFeature(format!("it has no tracepoint {}", probe.hook.tracepoint())),
+        Outcome::Failed(why) => Refusal::NoFeature(format!("probe {}: {why}", probe.name)),
+        Outcome::Attached | Outcome::NotTried => Refusal::NoFeature(format!("probe {}", probe.name)),
+    }
+}
+
+/// Tries one probe: asking the kernel is the only reliable test of what it can.
+fn attach_probe(ebpf: &mut Ebpf, probe: &Probe, btf: &Btf) -> Outcome {
+    let Some(program) = ebpf.program_mut(probe.name) else {
+        return Outcome::Failed("the object has no such program".to_owned());
+    };
+    let tried = match probe.hook {
+        Hook::Typed(tracepoint) => <&mut BtfTracePoint>::try_from(program).and_then(|program| {
+            program.load(tracepoint, btf)?;
+            program.attach().map(|_| ())
+        }),
+        Hook::Raw(tracepoint) => <&mut RawTracePoint>::try_from(program).and_then(|program| {
+            program.load()?;
+            program.attach(tracepoint).map(|_| ())
+        }),
+    };
+    match tried {
+        Ok(()) => Outcome::Attached,
+        Err(error) => outcome_of(&error),
+    }
+}
+
+fn outcome_of(error: &ProgramError) -> Outcome {
+    if denied(error) {
+        return Outcome::Refused(chain(error));
+    }
+    let missing = |error: &io::Error| error.raw_os_error() == Some(libc::ENOENT);
+    match error {
+        ProgramError::Btf(_) => Outcome::NoHook,
+        ProgramError::SyscallError(call) if missing(&call.io_error) => Outcome::NoHook,
+        ProgramError::LoadError { io_error, verifier_log } => {
+            let log = verifier_log.to_string();
+            tracing::debug!(%log, "verifier");
+            let end: Vec<&str> = log.trim_end().lines().rev().take(3).collect();
+            let end: Vec<&str> = end.into_iter().rev().collect();
+            Outcome::Failed(format!("the verifier refused it ({io_error}): {}", end.join(" | ")))
+        }
+        _ => Outcome::Failed(chain(error)),
+    }
+}

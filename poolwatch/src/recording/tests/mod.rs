@@ -1,0 +1,144 @@
+//! Recordings that are whole, cut and damaged.
+
+mod damage;
+mod file;
+mod replay;
+mod round;
+
+use super::{Header, ReadError, Writer, read};
+use crate::{
+    clock::Clock,
+    event::{
+        Ending, Event, ProbeState, Process, ProcessId, Request, RequestKind, SECOND, Server, SocketId,
+        SqlState, Time, Transaction,
+    },
+    infer::settings::{ServerSettings, Settings},
+};
+
+/// A header of which every part is set; its clock is the same in every run.
+fn header() -> Header {
+    let server = ServerSettings {
+        address: "10.0.0.5".into(),
+        port: Some(5432),
+        alias: Some("main".into()),
+        max_connections: Some(100),
+    };
+    Header {
+        agent: "0.1.0".into(),
+        clock: postcard::from_bytes::<Clock>(&[0xb9, 0x60]).unwrap(),
+        settings: Settings {
+            pool_max: vec![(Some("shop".into()), 20), (None, 10)],
+            servers: vec![server],
+            ..Settings::default()
+        },
+        labels: vec![("region".into(), "eu".into())],
+        label_user: true,
+    }
+}
+
+const SOCKET: SocketId = SocketId(0x1234_5678_9abc);
+const PROCESS: ProcessId = ProcessId { pid: 42, started: 123_456 };
+
+fn request(ended: Time) -> Event {
+    Event::Request(Request {
+        socket: SOCKET,
+        pid: 42,
+        missed: 1,
+        started: Some(ended - 3000),
+        first_byte: Some(ended - 1000),
+        ended,
+        kind: RequestKind::Sync,
+        transaction: Transaction::Open,
+        merged: 1,
+        executes: 2,
+        completions: 2,
+        rows: 17,
+        errors: 1,
+        sent: 300,
+        received: 4000,
+        operation: "SELECT".into(),
+        sqlstate: SqlState::new(*b"23505"),
+        approximate: true,
+    })
+}
+
+/// One event of every kind, each part of it set.
+fn every_kind() -> Vec<Event> {
+    let (socket, process, at) = (SOCKET, PROCESS, 5 * SECOND);
+    let server = Server::Unix("/run/postgresql".into(), 5432);
+    let ending = Ending {
+        terminate: true,
+        end_of_file: true,
+        reset: true,
+        startup: true,
+        errno: Some(104),
+        sqlstate: SqlState::new(*b"57P01"),
+    };
+    vec![
+        Event::Probes(vec![ProbeState {
+            probe: "send".into(),
+            attached: true,
+            verdict: "ok".into(),
+            reason: "none".into(),
+        }]),
+        Event::Ready { at },
+        Event::Process(Process {
+            id: process,
+            name: "server.js".into(),
+            service: "shop".into(),
+            container: Some("web".into()),
+            pod: Some("web-1".into()),
+            namespace: Some("prod".into()),
+        }),
+        Event::Open {
+            socket,
+            process,
+            server: Server::Tcp("2001:db8::1".parse().unwrap(), 6432),
+            at,
+            connected: Some(at - 1),
+            midstream: true,
+        },
+        Event::Startup { socket, at, user: "app".into(), database: "shop".into(), replication: true },
+        Event::Secured { socket, at, by: "tls".into() },
+        request(at),
+        Event::Inflight { socket, at, since: at - 2 },
+        Event::Missed { socket, at, records: 3 },
+        Event::Close { socket, at, ending },
+        Event::Gone { socket, at },
+        Event::ConnectFailed { process, server, at, connected: at - 9, errno: Some(111) },
+        Event::Exit { process, at },
+        Event::Books { events: 9, lost: vec![("ring".into(), 2)], unparsed: vec![("header".into(), 1)] },
+        Event::Tick { at },
+        Event::Scrape { at },
+    ]
+}
+
+/// A whole recording of these events.
+fn recording(events: &[Event]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = Writer::new(&mut bytes, &header()).unwrap();
+    for event in events {
+        writer.write(event).unwrap();
+    }
+    writer.finish().unwrap();
+    bytes
+}
+
+/// What can be read, and why not more.
+fn read_all(bytes: &[u8]) -> (Vec<Event>, Option<ReadError>) {
+    let (read_header, mut iterator) = match read(bytes) {
+        Ok(opened) => opened,
+        Err(error) => return (Vec::new(), Some(error)),
+    };
+    assert_eq!(read_header, header());
+    let mut events = Vec::new();
+    let error = loop {
+        match iterator.next() {
+            Some(Ok(event)) => events.push(event),
+            Some(Err(error)) => break Some(error),
+            None => break None,
+        }
+    };
+    assert!(iterator.next().is_none(), "nothing follows the end or an error");
+    (events, error)
+}

@@ -1,0 +1,97 @@
+//! What the test applications need: packages for Node and for Python, kept inside the workspace.
+//!
+//! A language that is not on this machine is reported, and the tests that want it skip with that reason.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{Item, State, packages};
+use crate::{command, place};
+
+/// The rows for the applications.
+pub fn items() -> Vec<Item> {
+    vec![node_item(), python_item()]
+}
+
+fn node_item() -> Item {
+    Item { name: "Node and its packages", state: node_state(&place::apps().join("node")), optional: true }
+}
+
+fn node_state(app: &Path) -> State {
+    let manifest = app.join("package.json");
+    if !manifest.is_file() {
+        return State::Absent("tests/apps/node is not in this tree".into());
+    }
+    if place::executable("node").is_none() || place::executable("npm").is_none() {
+        return State::Absent("no node and npm on PATH: what wants them is skipped".into());
+    }
+    let installed = app.join("node_modules/.package-lock.json");
+    if newer(&installed, &[manifest, app.join("package-lock.json")]) {
+        return State::Found(app.join("node_modules").display().to_string());
+    }
+    let mut npm = Command::new("npm");
+    npm.arg(if app.join("package-lock.json").is_file() { "ci" } else { "install" });
+    npm.args(["--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(app);
+    State::Steps(vec![npm])
+}
+
+fn python_item() -> Item {
+    let wanted = place::apps().join("python/requirements.txt");
+    Item { name: "Python and its packages", state: python_state(&wanted), optional: true }
+}
+
+fn python_state(wanted: &Path) -> State {
+    if !wanted.is_file() {
+        return State::Absent("tests/apps/python is not in this tree".into());
+    }
+    let mut venv = Command::new("python3");
+    if command::answer(Command::new("python3").args(["-c", "import sys"])).is_none() {
+        return State::Absent("no python3 on PATH: what wants it is skipped".into());
+    }
+    if command::answer(Command::new("python3").args(["-c", "import venv, ensurepip"])).is_none() {
+        if packages::usable() {
+            return State::Packages(vec!["python3-venv".into()]);
+        }
+        return State::Absent("python3 has no venv module".into());
+    }
+    let home = place::target().join("python");
+    let installed = home.join("installed.txt");
+    if place::python().exists() && newer(&installed, &[wanted.to_path_buf()]) {
+        return State::Found(home.display().to_string());
+    }
+    venv.args(["-m", "venv", "--clear"]).arg(&home);
+    let mut pip = Command::new(place::python());
+    pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(wanted);
+    // The last step: a broken installation is not taken for a whole one.
+    let mut note = Command::new("cp");
+    note.arg(wanted).arg(&installed);
+    State::Steps(vec![venv, pip, note])
+}
+
+/// Whether `made` is there and not older than what it was made from.
+fn newer(made: &Path, from: &[PathBuf]) -> bool {
+    let time = |file: &Path| fs::metadata(file).and_then(|m| m.modified()).ok();
+    let Some(made) = time(made) else { return false };
+    from.iter().filter_map(|file| time(file)).all(|source| source <= made)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_never_up_to_date() {
+        let here = place::root().join("Cargo.toml");
+        assert!(newer(&here, std::slice::from_ref(&here)));
+        assert!(!newer(Path::new("/nonexistent"), &[here]));
+    }
+
+    #[test]
+    fn an_application_outside_this_tree_is_reported() {
+        assert!(matches!(node_state(Path::new("/nonexistent")), State::Absent(_)));
+        assert!(matches!(python_state(Path::new("/nonexistent")), State::Absent(_)));
+    }
+}

@@ -1,0 +1,81 @@
+//! What the tests need of the system: headers for libbpf, a PostgreSQL of their own, promtool.
+//!
+//! The tests start private servers from PostgreSQL's programs; a cluster or service that exists, or
+//! that Debian's package creates, is left alone.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{Item, State, packages};
+use crate::{command, place};
+
+/// The rows for the demonstration: a server.
+pub fn server_item() -> Item {
+    let state = match postgres_bin() {
+        Some(directory) => State::Found(directory.display().to_string()),
+        None => State::Packages(vec!["postgresql".into(), "postgresql-contrib".into()]),
+    };
+    Item { name: "PostgreSQL with pgbench", state, optional: false }
+}
+
+/// The directory of PostgreSQL's programs, the newest where there are several.
+pub fn postgres_bin() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut found: Vec<(u32, PathBuf)> = versions
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter(|(_, directory)| complete(directory))
+        .collect();
+    found.sort();
+    let asked = || command::answer(Command::new("pg_config").arg("--bindir")).map(PathBuf::from);
+    found.pop().map(|(_, directory)| directory).or_else(|| asked().filter(|d| complete(d)))
+}
+
+fn complete(directory: &Path) -> bool {
+    ["postgres", "initdb", "pgbench"].iter().all(|program| directory.join(program).is_file())
+}
+
+/// The rows for the tests alone.
+pub fn test_items() -> Vec<Item> {
+    vec![headers_item(), promtool_item()]
+}
+
+/// libbpf is built from source by the tests: it needs libelf, zlib, make and pkg-config.
+fn headers_item() -> Item {
+    let wanted = [
+        ("make", place::executable("make").is_some()),
+        ("pkg-config", place::executable("pkg-config").is_some()),
+        ("libelf-dev", Path::new("/usr/include/libelf.h").is_file()),
+        ("zlib1g-dev", Path::new("/usr/include/zlib.h").is_file()),
+    ];
+    let missing: Vec<String> = wanted.iter().filter(|(_, there)| !there).map(|(p, _)| (*p).into()).collect();
+    let state = if missing.is_empty() {
+        State::Found("make, pkg-config, libelf.h, zlib.h".into())
+    } else {
+        State::Packages(missing)
+    };
+    Item { name: "what libbpf is built with", state, optional: false }
+}
+
+/// Debian's package of promtool would start a Prometheus on this machine: it is unpacked, not installed.
+fn promtool_item() -> Item {
+    let state = match place::executable("promtool") {
+        Some(file) => State::Found(file.display().to_string()),
+        None if packages::usable() => State::Steps(unpack_promtool()),
+        None => State::Absent("put Prometheus' promtool on PATH".into()),
+    };
+    Item { name: "promtool", state, optional: true }
+}
+
+fn unpack_promtool() -> Vec<Command> {
+    let tools = place::tools();
+    let mut unpack = Command::new("sh");
+    unpack.arg("-ec").current_dir(place::root()).arg(format!(
+        "mkdir -p '{0}/bin' '{0}/prometheus' && cd '{0}/prometheus' && apt-get download -q prometheus && \
+         dpkg-deb --extract prometheus_*.deb . && ln -sf '{0}/prometheus/usr/bin/promtool' '{0}/bin/promtool'",
+        tools.display()
+    ));
+    vec![unpack]
+}
