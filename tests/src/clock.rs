@@ -44,6 +44,11 @@ impl Deadline {
         Self { at: monotonic() + i128::try_from(wait.as_nanos()).unwrap_or(i128::MAX) }
     }
 
+    /// What is left until then.
+    pub fn left(self) -> Duration {
+        Duration::from_nanos(u64::try_from(self.at - monotonic()).unwrap_or(0))
+    }
+
     /// The time is over.
     pub fn passed(self) -> bool {
         monotonic() >= self.at

@@ -11,9 +11,12 @@ pub fn get(url: &str) -> Result<(u16, String)> {
 
 /// The same, with a bound on the wait.
 pub fn get_in(url: &str, wait: Duration) -> Result<(u16, String)> {
-    let seconds = wait.as_secs().max(1);
-    let answer = minreq::get(url).with_timeout(seconds).send().with_context(|| format!("GET {url}"))?;
-    let status = u16::try_from(answer.status_code).unwrap_or(0);
-    let body = answer.as_str().with_context(|| format!("GET {url}: not text"))?.to_owned();
-    Ok((status, body))
+    let client = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(wait))
+        .build()
+        .new_agent();
+    let mut answer = client.get(url).call().with_context(|| format!("GET {url}"))?;
+    let body = answer.body_mut().with_config().limit(64 << 20).read_to_string();
+    Ok((answer.status().as_u16(), body.with_context(|| format!("GET {url}: no text"))?))
 }

@@ -76,7 +76,7 @@ pub fn lack(feature: Feature) -> Option<String> {
             Err(error) => Some(error.to_string()),
         },
         Feature::Promtool => lack_program("promtool"),
-        Feature::Prometheus => lack_program("prometheus"),
+        Feature::Prometheus => prometheus().is_none().then(|| "no prometheus (cargo xtask setup)".to_owned()),
         Feature::PidChoice => lack_root().or_else(|| lack_file("/proc/sys/kernel/ns_last_pid")),
         Feature::ProbeObject => match place::probes() {
             Ok(object) => lack_file(object),
@@ -101,9 +101,23 @@ fn lack_program(name: &str) -> Option<String> {
     ran.is_err().then(|| format!("no {name} in PATH (cargo xtask setup)"))
 }
 
-/// The Python of the environment that `cargo xtask setup` makes.
+/// The Python with the packages of the applications: `POOLWATCH_PYTHON`, else the one that
+/// `cargo xtask setup` makes.
 pub fn python() -> anyhow::Result<PathBuf> {
-    Ok(place::target()?.join("venv/bin/python3"))
+    Ok(match env::var_os("POOLWATCH_PYTHON") {
+        Some(path) => PathBuf::from(path),
+        None => place::target()?.join("python/bin/python"),
+    })
+}
+
+/// The Prometheus server: in `PATH`, or beside promtool, which may be a link into an unpacked package.
+pub fn prometheus() -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let find = |name: &str| env::split_paths(&path).map(|place| place.join(name)).find(|file| file.is_file());
+    find("prometheus").or_else(|| {
+        let beside = fs::canonicalize(find("promtool")?).ok()?.with_file_name("prometheus");
+        beside.is_file().then_some(beside)
+    })
 }
 
 /// The directory of PostgreSQL's programs: `POOLWATCH_PG_BIN`, else the newest that Debian installed.

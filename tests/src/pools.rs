@@ -96,9 +96,8 @@ impl Agent {
 impl Pools {
     /// The moment that it speaks of, in nanoseconds since the UNIX epoch.
     pub fn at(&self) -> Result<i128> {
-        let time = humantime::parse_rfc3339(&self.timestamp).context("a timestamp in RFC 3339")?;
-        let since = time.duration_since(std::time::UNIX_EPOCH).context("after 1970")?;
-        i128::try_from(since.as_nanos()).context("a time that fits")
+        let time: jiff::Timestamp = self.timestamp.parse().context("a timestamp in RFC 3339")?;
+        Ok(time.as_nanosecond())
     }
 
     /// The connections of one process to one database, over all its pools of that name.
