@@ -11,14 +11,13 @@ mod watcher;
 mod wish;
 
 use std::{
-    os::fd::{AsFd, OwnedFd},
-    path::PathBuf,
+    fs::File,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::{Context, Result};
 use tokio::{
-    io::unix::AsyncFd,
     net::TcpListener,
     sync::{mpsc, oneshot},
     time::{MissedTickBehavior, interval},
@@ -36,7 +35,7 @@ use crate::{
     },
     infer::{Core, settings::Settings},
     probes::{self, Attached, Wanted},
-    recording::{FileWriter, Header},
+    recording::{Header, Writer},
 };
 
 /// How often the ring is looked at. Waking the reader per record would cost ten times the record.
@@ -124,9 +123,7 @@ impl Agent {
 
     async fn watch(&mut self, mut questions: mpsc::Receiver<Ask>, stop: impl Future<Output = ()>) -> Result<()> {
         let mut stop = std::pin::pin!(stop);
-        let ring = self.watcher.intake().ring();
-        let ring: OwnedFd = aya_fd(ring).try_clone_to_owned().context("cannot duplicate the ring's descriptor")?;
-        let full = AsyncFd::new(ring).context("cannot wait on the ring")?;
+        let full = self.watcher.intake().full().context("cannot wait on the ring")?;
         let (mut poll, mut tick) = (interval(POLL), interval(TICK));
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -207,17 +204,13 @@ impl Agent {
     }
 }
 
-fn begin_recording(path: &std::path::Path, export: &ExportSettings, settings: &Settings) -> Result<FileWriter> {
+fn begin_recording(path: &Path, export: &ExportSettings, settings: &Settings) -> Result<Writer<File>> {
     let header = Header {
+        agent: env!("CARGO_PKG_VERSION").to_owned(),
         clock: export.clock,
         settings: settings.clone(),
         labels: export.labels.clone(),
         label_user: export.label_user,
-        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    FileWriter::create(path, &header).with_context(|| format!("cannot record to {}", path.display()))
-}
-
-fn aya_fd(ring: &aya::maps::RingBuf<aya::maps::MapData>) -> std::os::fd::BorrowedFd<'_> {
-    ring.as_fd()
+    Writer::create(path, &header).with_context(|| format!("cannot record to {}", path.display()))
 }

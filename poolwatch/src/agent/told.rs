@@ -1,12 +1,14 @@
 //! The right side of the agent: events go into the recording and the core, facts into the exporter.
 
+use std::fs::File;
+
 use anyhow::{Context, Result};
 
 use crate::{
     event::{Event, SocketId, Time},
     export::{Answer, Exporter, Question, log::LogLines},
     infer::{Core, fact::Fact},
-    recording::FileWriter,
+    recording::Writer,
 };
 
 /// The core with everything that listens to it.
@@ -14,28 +16,31 @@ pub struct Told {
     core: Core,
     exporter: Exporter,
     lines: LogLines,
-    recording: Option<FileWriter>,
+    recording: Option<Writer<File>>,
     facts: Vec<Fact>,
+    now: Time,
 }
 
 impl Told {
     /// Knows nothing yet.
-    pub fn new(core: Core, exporter: Exporter, recording: Option<FileWriter>) -> Self {
-        Self { core, exporter, lines: LogLines::default(), recording, facts: Vec::new() }
+    pub fn new(core: Core, exporter: Exporter, recording: Option<Writer<File>>) -> Self {
+        Self { core, exporter, lines: LogLines::default(), recording, facts: Vec::new(), now: 0 }
     }
 
     /// Tells one event.
     ///
     /// # Errors
     /// When the recording cannot be written.
-    pub fn tell(&mut self, event: &Event, now: Time) -> Result<()> {
+    pub fn tell(&mut self, event: &Event) -> Result<()> {
         if let Some(recording) = &mut self.recording {
             recording.write(event).context("cannot write the recording")?;
         }
+        // The exporter's time is the events' own, so that a replay keeps and forgets the same series.
+        self.now = self.now.max(event.at().unwrap_or(0));
         self.facts.clear();
         self.core.apply(event, &mut self.facts);
-        self.exporter.observe(&self.facts, now);
-        for line in self.lines.observe(&self.facts, now) {
+        self.exporter.observe(&self.facts, self.now);
+        for line in self.lines.observe(&self.facts, self.now) {
             line.write();
         }
         Ok(())

@@ -142,23 +142,10 @@ fn server(of: u16, address: [u8; 16], port: u16, path: &[u8], length: u32) -> Re
         family::UNIX => {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             let path = path.get(..length.min(path.len())).unwrap_or_default();
-            unix_server(path).ok_or(Unreadable::Field)
+            Server::at_path(path).ok_or(Unreadable::Field)
         }
         _ => Err(Unreadable::Field),
     }
-}
-
-/// `DIRECTORY/.s.PGSQL.PORT`; a name in the abstract namespace begins with a NUL, shown as `@`.
-fn unix_server(path: &[u8]) -> Option<Server> {
-    let (prefix, path) = match path.split_first() {
-        Some((0, name)) => ("@", name),
-        _ => ("", path),
-    };
-    let path = path.split(|byte| *byte == 0).next()?;
-    let path = String::from_utf8_lossy(path);
-    let (directory, port) = path.rsplit_once("/.s.PGSQL.")?;
-    let directory = if directory.is_empty() && prefix.is_empty() { "/" } else { directory };
-    Some(Server::Unix(format!("{prefix}{directory}"), port.parse().ok()?))
 }
 
 fn parameters(record: &Startup) -> Result<StartupParameters, Unreadable> {

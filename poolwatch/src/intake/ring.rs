@@ -1,6 +1,12 @@
 //! Takes everything out of the ring at once, reads it, and puts it in kernel-time order.
 
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+};
+
 use aya::maps::{MapData, RingBuf};
+use tokio::io::unix::AsyncFd;
 
 use super::decode::{Sighting, Unreadable, decode};
 
@@ -30,9 +36,14 @@ impl Intake {
         Self { ring, totals: Totals { records: 0, unreadable: [0; 3], cut: 0 } }
     }
 
-    /// The ring, to wait on.
-    pub const fn ring(&self) -> &RingBuf<MapData> {
-        &self.ring
+    /// Something to wait on: readable when the kernel side finds the ring filling up.
+    ///
+    /// # Errors
+    /// When there is no descriptor left, or no reactor runs.
+    pub fn full(&self) -> io::Result<AsyncFd<OwnedFd>> {
+        let descriptor = self.ring.as_fd().try_clone_to_owned()?;
+        // SAFETY: the descriptor is owned by what is returned, and so is open as long as it is registered.
+        unsafe { AsyncFd::register(descriptor) }.map_err(io::Error::from)
     }
 
     /// What was taken since the start.
