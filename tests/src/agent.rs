@@ -113,6 +113,16 @@ impl Agent {
         self.process.output()
     }
 
+    /// Sends it a signal that should end it; its exit code.
+    pub fn stop(&mut self, signal: i32) -> Result<i32> {
+        self.process.stop(signal, Duration::from_secs(20))
+    }
+
+    /// Waits for its end; its exit code.
+    pub fn wait(&mut self, wait: Duration) -> Result<i32> {
+        self.process.wait(wait)
+    }
+
     /// Asks it to end; its exit code and what it logged.
     pub fn terminate(mut self) -> Result<(i32, String)> {
         let code = self.process.stop(TERMINATE, Duration::from_secs(20))?;
