@@ -144,6 +144,10 @@ fn separate_pools(tier: &str) -> Result<()> {
     let ids: BTreeSet<_> = ours().map(|pool| &pool.id).collect();
     ensure!(ours().count() == scene.expected.len(), "as many pools in JSON as on the page");
     ensure!(ids.len() == scene.expected.len(), "every pool has an id of its own");
+    let list = agent.json("/api/v1/pools")?;
+    let listed = list.get("pools").and_then(|pools| pools.as_array()).context("a list of pools")?;
+    let listed: BTreeSet<_> = listed.iter().filter_map(|pool| pool.get("id")?.as_str()).collect();
+    ensure!(ids.iter().all(|id| listed.contains(id.as_str())), "/api/v1/pools lists {listed:?}");
     for pool in ours() {
         ensure!(scene.expected.iter().any(|e| e.name == pool.name && e.pid == pool.process.pid), "{pool:?}");
         ensure!(pool.connections.adds_up() && pool.connections.used == 0, "{pool:?}");

@@ -140,7 +140,7 @@ pub fn command_of(binary: &std::path::Path) -> Command {
     let mut command = Command::new(binary);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("POOLWATCH_") || text == "OTEL_SERVICE_NAME" {
+        if text.starts_with("POOLWATCH_") || text.starts_with("RUST_") || text == "OTEL_SERVICE_NAME" {
             command.env_remove(&name);
         }
     }

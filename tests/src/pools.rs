@@ -1,4 +1,4 @@
-//! The pools of `/api/v1/pools`, as a test asks about them.
+//! The pools of `/health/pool`, which tells its moment, as a test asks about them.
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
@@ -82,9 +82,9 @@ impl Connections {
 impl Agent {
     /// All pools, now.
     pub fn pools(&self) -> Result<Pools> {
-        let json = self.json("/api/v1/pools")?;
+        let json = self.json("/health/pool")?;
         serde_json::from_value(json.clone())
-            .with_context(|| format!("/api/v1/pools is not as agreed:\n{json:#}"))
+            .with_context(|| format!("/health/pool is not as agreed:\n{json:#}"))
     }
 
     /// The pools of one process, now.

@@ -10,11 +10,12 @@ use std::{
     sync::mpsc::{Receiver, Sender, channel},
     thread,
     thread::JoinHandle,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
 use poolwatch_tests::clock;
-use postgres::{Client, NoTls, SimpleQueryMessage};
+use postgres::{Client, NoTls, SimpleQueryMessage, fallible_iterator::FallibleIterator as _};
 
 type Worker = (Sender<String>, JoinHandle<()>);
 
@@ -45,6 +46,9 @@ fn serve(name: &str, commands: &Receiver<String>) {
         let began = clock::monotonic();
         let done = obey(&mut connection, &command);
         let took = clock::monotonic() - began;
+        if done.is_err() {
+            read_on(&mut connection);
+        }
         match done {
             Ok(rows) => println!("{name} ok {took} {rows}"),
             Err(error) => println!("{name} error {}", text(&error)),
@@ -69,6 +73,14 @@ fn obey(connection: &mut Option<Client>, command: &str) -> Result<usize> {
         }
         "execute" => Ok(connection.as_mut().context("not open")?.query(argument, &[])?.len()),
         other => bail!("no such command: {other}"),
+    }
+}
+
+/// The server sends an error and its ReadyForQuery apart, and this driver stops reading at the first
+/// until it is used again; others read on.
+fn read_on(connection: &mut Option<Client>) {
+    if let Some(client) = connection {
+        let _ = client.notifications().timeout_iter(Duration::from_millis(20)).next();
     }
 }
 
