@@ -21,8 +21,8 @@ pub struct Agent {
 /// How long loading the probes and the first scan may take on a busy machine.
 const READY: Duration = Duration::from_secs(30);
 
-/// How late the page may be.
-const SETTLE: Duration = Duration::from_secs(1);
+/// How late the page may be: one second by the contract, and the time to ask.
+const SETTLE: Duration = Duration::from_millis(1200);
 
 impl Agent {
     /// Starts the agent with these arguments and `--listen`, and waits until it is ready.
