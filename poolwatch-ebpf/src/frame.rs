@@ -51,12 +51,12 @@ fn is_server(letter: u8) -> bool {
 }
 
 /// One step of the walk over what the client sent: rest of a body, then one header.
-pub unsafe extern "C" fn step_client(_: u32, state: *mut State) -> i64 {
+pub unsafe extern "C" fn step_client(_step: u32, state: *mut State) -> i64 {
     unsafe { step::<false>(&*state) }
 }
 
 /// One step of the walk over what the server sent.
-pub unsafe extern "C" fn step_server(_: u32, state: *mut State) -> i64 {
+pub unsafe extern "C" fn step_server(_step: u32, state: *mut State) -> i64 {
     unsafe { step::<true>(&*state) }
 }
 

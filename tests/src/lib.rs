@@ -1,1 +1,17 @@
-//! What needs a kernel, a server or a recorded stream.
+//! The harness of the tests that need a kernel, a server or a recorded stream.
+//!
+//! Everything here starts the real thing: PostgreSQL, its client tools, applications with real pools, and
+//! the agent as its users run it. Nothing imitates one of them. What a test starts dies with it: each
+//! process is stopped when its owner is dropped, and by the kernel should the test itself be killed.
+
+pub mod agent;
+pub mod app;
+pub mod client;
+pub mod clock;
+pub mod http;
+pub mod need;
+pub mod page;
+pub mod place;
+pub mod pools;
+pub mod postgres;
+pub mod process;

@@ -1,0 +1,136 @@
+//! What a test needs from the machine. A test that lacks something says what, and is not counted as failed.
+//!
+//! `POOLWATCH_TESTS_STRICT=1` turns each skip into a failure: set it wherever the set-up has run, so that
+//! nothing is missing there unnoticed.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::place;
+
+/// Something that a machine may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feature {
+    /// Root, and a kernel that describes itself (BTF): without them no probe can be attached.
+    Probes,
+    /// The older probes' hooks: raw tracepoints on system calls.
+    SystemCallTier,
+    /// PostgreSQL's server and tools.
+    Postgres,
+    /// node and the packages of `apps/node`.
+    Node,
+    /// Python.
+    Python,
+    /// Python with the packages of `apps/python/requirements.txt`.
+    PythonPool,
+    /// promtool.
+    Promtool,
+    /// The Prometheus server.
+    Prometheus,
+    /// The next process number can be chosen.
+    PidChoice,
+    /// Root, so that other users can be tried out.
+    OtherUsers,
+    /// The object with the probes.
+    ProbeObject,
+}
+
+/// Leaves the test with a printed reason when the machine lacks one of the features.
+#[macro_export]
+macro_rules! need {
+    ($($feature:expr),+ $(,)?) => {{
+        fn here() {}
+        let test = ::std::any::type_name_of_val(&here).trim_end_matches("::here");
+        let missing: Vec<String> =
+            [$($feature),+].into_iter().filter_map(|feature| $crate::need::lack(feature)).collect();
+        if !missing.is_empty() {
+            return $crate::need::skip(test, &missing.join("; "));
+        }
+    }};
+}
+
+/// Tells why `test` is skipped; an error where nothing may be.
+pub fn skip(test: &str, reason: &str) -> anyhow::Result<()> {
+    if env::var_os("POOLWATCH_TESTS_STRICT").is_some_and(|strict| strict == "1") {
+        anyhow::bail!("{test} may not be skipped here, but: {reason}");
+    }
+    println!("SKIP {test}: {reason}");
+    Ok(())
+}
+
+/// Why this machine lacks the feature; `None` when it has it.
+pub fn lack(feature: Feature) -> Option<String> {
+    match feature {
+        Feature::OtherUsers | Feature::SystemCallTier => lack_root(),
+        Feature::Probes => lack_root().or_else(|| lack_file("/sys/kernel/btf/vmlinux")),
+        Feature::Postgres => postgres().err(),
+        Feature::Node => {
+            lack_program("node").or_else(|| lack_file(place::apps().join("node/node_modules/pg")))
+        }
+        Feature::Python => lack_program("python3"),
+        Feature::PythonPool => match python() {
+            Ok(python) => lack_file(python),
+            Err(error) => Some(error.to_string()),
+        },
+        Feature::Promtool => lack_program("promtool"),
+        Feature::Prometheus => prometheus().is_none().then(|| "no prometheus (cargo xtask setup)".to_owned()),
+        Feature::PidChoice => lack_root().or_else(|| lack_file("/proc/sys/kernel/ns_last_pid")),
+        Feature::ProbeObject => match place::probes() {
+            Ok(object) => lack_file(object),
+            Err(error) => Some(error.to_string()),
+        },
+    }
+}
+
+fn lack_root() -> Option<String> {
+    // SAFETY: reads a number of the process; cannot fail.
+    let user = unsafe { libc::geteuid() };
+    (user != 0).then(|| format!("needs root, runs as user {user}"))
+}
+
+fn lack_file(path: impl AsRef<Path>) -> Option<String> {
+    let path = path.as_ref();
+    (!path.exists()).then(|| format!("no {} (cargo xtask setup)", path.display()))
+}
+
+fn lack_program(name: &str) -> Option<String> {
+    let ran = Command::new(name).arg("--version").output();
+    ran.is_err().then(|| format!("no {name} in PATH (cargo xtask setup)"))
+}
+
+/// The Python with the packages of the applications: `POOLWATCH_PYTHON`, else the one that
+/// `cargo xtask setup` makes.
+pub fn python() -> anyhow::Result<PathBuf> {
+    Ok(match env::var_os("POOLWATCH_PYTHON") {
+        Some(path) => PathBuf::from(path),
+        None => place::target()?.join("python/bin/python"),
+    })
+}
+
+/// The Prometheus server: in `PATH`, or beside promtool, which may be a link into an unpacked package.
+pub fn prometheus() -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let find = |name: &str| env::split_paths(&path).map(|place| place.join(name)).find(|file| file.is_file());
+    find("prometheus").or_else(|| {
+        let beside = fs::canonicalize(find("promtool")?).ok()?.with_file_name("prometheus");
+        beside.is_file().then_some(beside)
+    })
+}
+
+/// The directory of PostgreSQL's programs: `POOLWATCH_PG_BIN`, else the newest that Debian installed.
+pub fn postgres() -> Result<PathBuf, String> {
+    if let Some(path) = env::var_os("POOLWATCH_PG_BIN") {
+        return Ok(PathBuf::from(path));
+    }
+    let home = Path::new("/usr/lib/postgresql");
+    let version = |path: &Path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+    let installed = fs::read_dir(home).into_iter().flatten().flatten().map(|entry| entry.path());
+    installed
+        .filter(|path| path.join("bin/initdb").is_file())
+        .max_by_key(|path| version(path))
+        .map(|path| path.join("bin"))
+        .ok_or_else(|| format!("no PostgreSQL in {} (cargo xtask setup)", home.display()))
+}

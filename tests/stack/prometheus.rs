@@ -1,0 +1,127 @@
+//! A real Prometheus scrapes the page, keeps every series, and answers about them.
+
+use std::{fs, process::Command, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use poolwatch_tests::{
+    agent::Agent,
+    app::{App, Kind, Load, Pool},
+    clock, http, need,
+    need::Feature,
+    place,
+    postgres::{Server, Way},
+    process::{Process, TERMINATE},
+};
+use serde_json::Value;
+
+/// A private Prometheus that scrapes one agent every second.
+struct Prometheus {
+    process: Process,
+    port: u16,
+    _directory: tempfile::TempDir,
+}
+
+impl Prometheus {
+    fn start(agent: &Agent) -> Result<Self> {
+        let directory = place::scratch()?;
+        let port = place::free_port()?;
+        let config = directory.path().join("prometheus.yml");
+        let text = format!(
+            "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: poolwatch\n  static_configs:\n  \
+             - targets: ['127.0.0.1:{}']\n",
+            agent.port()
+        );
+        fs::write(&config, text)?;
+        let mut command = Command::new(need::prometheus().context("no prometheus")?);
+        command.arg("--config.file").arg(&config);
+        command.arg("--storage.tsdb.path").arg(directory.path().join("data"));
+        command.arg("--web.listen-address").arg(format!("127.0.0.1:{port}")).arg("--log.level=warn");
+        let process = Process::start("prometheus", &mut command)?;
+        let prometheus = Self { process, port, _directory: directory };
+        clock::until(Duration::from_secs(30), "Prometheus", || {
+            let answer = http::get(&format!("http://127.0.0.1:{port}/-/ready"));
+            Ok(answer.is_ok_and(|(status, _)| status == 200).then_some(()))
+        })
+        .with_context(|| prometheus.process.errors())?;
+        Ok(prometheus)
+    }
+
+    /// Labels and value of each series that the expression gives.
+    fn ask(&self, expression: &str) -> Result<Vec<(Value, f64)>> {
+        let query: String = expression
+            .bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+                other => format!("%{other:02X}"),
+            })
+            .collect();
+        let (status, body) =
+            http::get(&format!("http://127.0.0.1:{}/api/v1/query?query={query}", self.port))?;
+        ensure!(status == 200, "{expression}: {status} {body}");
+        let answer: Value = serde_json::from_str(&body)?;
+        let result = answer.pointer("/data/result").and_then(Value::as_array).context("a result")?;
+        result
+            .iter()
+            .map(|series| {
+                let value = series.pointer("/value/1").and_then(Value::as_str).context("a value")?;
+                Ok((series.get("metric").cloned().unwrap_or_default(), value.parse()?))
+            })
+            .collect()
+    }
+
+    /// The one value of an expression, once it has one that fits.
+    fn ask_until(&self, expression: &str, fits: impl Fn(f64) -> bool) -> Result<f64> {
+        clock::until(Duration::from_secs(15), expression, || {
+            let answer = self.ask(expression)?;
+            Ok(answer.first().map(|(_, value)| *value).filter(|value| fits(*value)))
+        })
+    }
+}
+
+#[test]
+fn a_real_prometheus_takes_every_series_of_the_page() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Feature::Prometheus, Feature::PythonPool);
+    let server = Server::start()?;
+    server.role("app")?;
+    let agent = Agent::start(["--pool-max", "4"])?;
+    let pool = Pool { way: Way::Tcp4, user: "app", database: "postgres", size: 4 };
+    let app = App::start(Kind::Python, "shop", &server, &pool)?;
+    app.borrow_at_once(4, 100)?;
+    let mut prometheus = Prometheus::start(&agent)?;
+    prometheus.ask_until("up{job=\"poolwatch\"}", |up| up > 0.5)?;
+
+    let load = Load { rate: 60.0, mean_milliseconds: 30.0, seconds: 8.0, seed: 4 };
+    load.run(&app)?;
+    // Between two scrapes the set of series may grow; at rest page and scrape agree.
+    let series = agent.metrics()?.samples.len() as f64;
+    let scraped = prometheus.ask_until("scrape_samples_scraped", |scraped| (scraped - series).abs() < 0.5)?;
+    let kept = prometheus.ask("scrape_samples_post_metric_relabeling")?;
+    println!("{series} series on the page, {scraped} scraped, kept {kept:?}");
+    let selector = "{service_name=\"shop\"}";
+    let requests = prometheus
+        .ask_until(&format!("sum(db_client_operation_duration_seconds_count{selector})"), |n| n > 400.0)?;
+    let rate = prometheus.ask_until(
+        &format!(
+            "max_over_time(sum(rate(db_client_operation_duration_seconds_count{selector}[4s]))[20s:1s])"
+        ),
+        |r| r > 30.0,
+    )?;
+    let p95 = prometheus.ask_until(
+        &format!("histogram_quantile(0.95, sum by (le) (rate(db_client_operation_duration_seconds_bucket{selector}[30s])))"),
+        |p95| p95 > 0.03,
+    )?;
+    let idle = prometheus.ask_until(
+        "sum(db_client_connection_count{service_name=\"shop\",db_client_connection_state=\"idle\"})",
+        |idle| (idle - 4.0).abs() < 0.5,
+    )?;
+    let max = prometheus.ask_until("db_client_connection_max{service_name=\"shop\"}", |max| max > 0.0)?;
+    println!("{requests} requests, {rate:.1}/s, p95 {p95:.3} s, {idle} idle, max {max}");
+    ensure!((max - 4.0).abs() < 0.5, "the configured size");
+    ensure!(p95 < 0.5, "p95 of queries of 30 ms");
+    let down = prometheus.ask("min_over_time(up{job=\"poolwatch\"}[20s])")?;
+    ensure!(down.iter().all(|(_, up)| *up > 0.5), "every scrape was taken: {down:?}");
+    let log = prometheus.process.errors();
+    let code = prometheus.process.stop(TERMINATE, Duration::from_secs(20))?;
+    ensure!(code == 0 && !log.to_lowercase().contains("error"), "Prometheus complains ({code}):\n{log}");
+    Ok(())
+}
