@@ -19,3 +19,4 @@ pub mod postgres;
 pub mod privilege;
 pub mod probes;
 pub mod recording;
+pub mod replay;

@@ -6,9 +6,8 @@
 
 mod known;
 mod older;
-mod told;
+pub mod told;
 mod watcher;
-mod wish;
 
 use std::{
     fs::File,
@@ -24,9 +23,9 @@ use tokio::{
 };
 
 use self::{told::Told, watcher::Watcher};
-pub use self::wish::{Wants, Wish};
 use crate::{
     clock,
+    config::Targets,
     event::{Event, Time},
     export::{
         ExportSettings, Exporter, Question,
@@ -34,6 +33,7 @@ use crate::{
         door::{self, Ask},
     },
     infer::{Core, settings::Settings},
+    privilege,
     probes::{self, Attached, Wanted},
     recording::{Header, Writer},
 };
@@ -50,7 +50,7 @@ const QUESTIONS: usize = 64;
 /// What the agent is to do.
 pub struct Job {
     /// What to watch.
-    pub wish: Wish,
+    pub targets: Targets,
     /// What to attach.
     pub wanted: Wanted,
     /// How to judge.
@@ -61,8 +61,6 @@ pub struct Job {
     pub access: Access,
     /// Where to record.
     pub record: Option<PathBuf>,
-    /// End with the last of the named processes.
-    pub exit_with_pid: bool,
 }
 
 /// Watches until `stop` is done.
@@ -82,7 +80,7 @@ pub async fn run(job: Job, listener: TcpListener, stop: impl Future<Output = ()>
     let mut agent = Agent::begin(job, attached)?;
     tracing::info!(%address, "watching; see /metrics, /health/pool and /health/details");
     let ended = agent.watch(questions, stop).await;
-    let finished = agent.told.finish();
+    let finished = agent.recording.take().map_or(Ok(()), Writer::finish).context("cannot close the recording");
     drop(agent);
     drop(closing);
     door.await.context("the HTTP server failed")?;
@@ -92,6 +90,7 @@ pub async fn run(job: Job, listener: TcpListener, stop: impl Future<Output = ()>
 struct Agent {
     watcher: Watcher,
     told: Told,
+    recording: Option<Writer<File>>,
     events: Vec<Event>,
     exit_with_pid: bool,
     ticks: u32,
@@ -99,7 +98,8 @@ struct Agent {
 
 impl Agent {
     fn begin(job: Job, attached: Attached) -> Result<Self> {
-        let Job { wish, settings, export, record, exit_with_pid, .. } = job;
+        let Job { targets, settings, export, record, .. } = job;
+        let exit_with_pid = targets.exit_with_pid;
         let recording = record.map(|path| begin_recording(&path, &export, &settings)).transpose()?;
         let states = attached.states.clone();
         for state in states.iter().filter(|state| !matches!(state.verdict.as_str(), "ok" | "not_applicable")) {
@@ -107,8 +107,9 @@ impl Agent {
         }
         tracing::info!(tier = %attached.tier, "probes attached");
         let mut agent = Self {
-            watcher: Watcher::new(attached, wish)?,
-            told: Told::new(Core::new(settings), Exporter::new(export), recording),
+            watcher: Watcher::new(attached, targets)?,
+            told: Told::new(Core::new(settings), Exporter::new(export)),
+            recording,
             events: vec![Event::Probes(states)],
             exit_with_pid,
             ticks: 0,
@@ -118,6 +119,7 @@ impl Agent {
         }
         agent.events.push(Event::Ready { at: clock::now() });
         agent.tell()?;
+        privilege::drop_others()?;
         Ok(agent)
     }
 
@@ -198,7 +200,10 @@ impl Agent {
 
     fn tell(&mut self) -> Result<()> {
         for event in self.events.drain(..) {
-            self.told.tell(&event)?;
+            if let Some(recording) = &mut self.recording {
+                recording.write(&event).context("cannot write the recording")?;
+            }
+            self.told.tell(&event);
         }
         Ok(())
     }

@@ -1,49 +1,43 @@
-//! The right side of the agent: events go into the recording and the core, facts into the exporter.
-
-use std::fs::File;
-
-use anyhow::{Context, Result};
+//! The right side of the agent: events go into the core, facts into the exporter and the log.
+//!
+//! A live agent and a replay share it, and it knows no time but the events' own: so a replay keeps and
+//! forgets the same series as the agent did.
 
 use crate::{
     event::{Event, SocketId, Time},
     export::{Answer, Exporter, Question, log::LogLines},
-    infer::{Core, fact::Fact},
-    recording::Writer,
+    infer::{Core, fact::Fact, snapshot::Snapshot},
 };
 
 /// The core with everything that listens to it.
+#[derive(Debug)]
 pub struct Told {
     core: Core,
     exporter: Exporter,
     lines: LogLines,
-    recording: Option<Writer<File>>,
     facts: Vec<Fact>,
     now: Time,
 }
 
 impl Told {
     /// Knows nothing yet.
-    pub fn new(core: Core, exporter: Exporter, recording: Option<Writer<File>>) -> Self {
-        Self { core, exporter, lines: LogLines::default(), recording, facts: Vec::new(), now: 0 }
+    pub fn new(core: Core, exporter: Exporter) -> Self {
+        Self { core, exporter, lines: LogLines::default(), facts: Vec::new(), now: 0 }
     }
 
     /// Tells one event.
-    ///
-    /// # Errors
-    /// When the recording cannot be written.
-    pub fn tell(&mut self, event: &Event) -> Result<()> {
-        if let Some(recording) = &mut self.recording {
-            recording.write(event).context("cannot write the recording")?;
-        }
-        // The exporter's time is the events' own, so that a replay keeps and forgets the same series.
+    pub fn tell(&mut self, event: &Event) {
         self.now = self.now.max(event.at().unwrap_or(0));
         self.facts.clear();
         self.core.apply(event, &mut self.facts);
+        let passing = matches!(event, Event::Tick { .. } | Event::Scrape { .. });
+        if self.facts.is_empty() && !passing {
+            return;
+        }
         self.exporter.observe(&self.facts, self.now);
         for line in self.lines.observe(&self.facts, self.now) {
             line.write();
         }
-        Ok(())
     }
 
     /// Connections that were heard of in passing only.
@@ -51,19 +45,13 @@ impl Told {
         self.core.strangers()
     }
 
+    /// How things stand.
+    pub fn snapshot(&self, now: Time) -> Snapshot {
+        self.core.snapshot(now)
+    }
+
     /// Answers a question about this moment.
     pub fn answer(&mut self, question: &Question, now: Time) -> Answer {
         self.exporter.answer(question, &self.core.snapshot(now))
-    }
-
-    /// Closes the recording.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn finish(&mut self) -> Result<()> {
-        match self.recording.take() {
-            Some(recording) => recording.finish().context("cannot close the recording"),
-            None => Ok(()),
-        }
     }
 }

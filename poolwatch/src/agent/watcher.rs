@@ -11,10 +11,10 @@ use poolwatch_ebpf::wire::Counter;
 use super::{
     known::{Known, KnownConnection},
     older,
-    wish::Wish,
 };
 use crate::{
     clock,
+    config::Targets,
     discover::{self, By, UnixSockets},
     event::{Event, Process, ProcessId, SocketId, Time},
     intake::{Intake, Sighting},
@@ -29,7 +29,7 @@ pub struct Watcher {
     intake: Intake,
     maps: Maps,
     tier: Tier,
-    wish: Wish,
+    targets: Targets,
     known: Known,
     unix: UnixSockets,
     ports: BTreeSet<u16>,
@@ -47,7 +47,7 @@ impl Watcher {
     ///
     /// # Errors
     /// When the kernel side's maps cannot be written.
-    pub fn new(attached: Attached, wish: Wish) -> Result<Self> {
+    pub fn new(attached: Attached, targets: Targets) -> Result<Self> {
         let Attached { ebpf, ring, maps, tier, .. } = attached;
         let mut watcher = Self {
             intake: Intake::new(ring),
@@ -57,19 +57,24 @@ impl Watcher {
             unix: UnixSockets::new(),
             ports: BTreeSet::new(),
             sightings: Vec::new(),
-            listed: wish.pids.iter().copied().collect(),
-            wish,
+            listed: targets.pids.iter().copied().collect(),
+            targets,
             refused: 0,
             _ebpf: ebpf,
         };
-        for pid in watcher.wish.everybody() {
+        for pid in watcher.everybody() {
             watcher.maps.list(pid)?;
         }
-        for port in mem::take(&mut watcher.wish.ports) {
+        for port in watcher.targets.ports.clone() {
             watcher.tell_failures(port);
-            watcher.wish.ports.push(port);
         }
         Ok(watcher)
+    }
+
+    /// The named processes, and those that descend from them already.
+    fn everybody(&self) -> Vec<u32> {
+        let pids = &self.targets.pids;
+        if self.targets.follow_children { discover::family(pids) } else { pids.clone() }
     }
 
     /// The ring, to wait on.
@@ -79,13 +84,13 @@ impl Watcher {
 
     /// Every process that was named has ended.
     pub fn nobody_left(&self) -> bool {
-        !self.wish.pids.is_empty() && self.listed.is_empty()
+        !self.targets.pids.is_empty() && self.listed.is_empty()
     }
 
     /// Finds the connections that are older than the probes.
     pub fn scan_older(&mut self, events: &mut Vec<Event>) -> Vec<String> {
-        let pids = (!self.wish.pids.is_empty()).then(|| self.wish.everybody());
-        let found = discover::older_sockets(pids.as_deref(), &self.wish.ports);
+        let pids = (!self.targets.pids.is_empty()).then(|| self.everybody());
+        let found = discover::older_sockets(pids.as_deref(), &self.targets.ports);
         let mut problems = found.problems;
         for socket in found.sockets {
             let Some(connection) = older::connection(&socket, self.tier) else {
@@ -202,7 +207,7 @@ impl Watcher {
 
     fn admit(&mut self, process: Process, events: &mut Vec<Event>) -> bool {
         let pid = process.id.pid;
-        if !self.wish.wants(&process.service) {
+        if !self.targets.services.wants(&process.service) {
             let _ = self.maps.deny(pid).inspect_err(|error| tracing::warn!(pid, %error, "cannot leave out"));
             return false;
         }
@@ -225,7 +230,7 @@ impl Watcher {
 
     fn denied(&self, pid: u32) -> bool {
         self.known.process(pid).is_none()
-            && discover::process(pid).is_ok_and(|process| !self.wish.wants(&process.service))
+            && discover::process(pid).is_ok_and(|process| !self.targets.services.wants(&process.service))
     }
 
     fn tell_failures(&mut self, port: u16) {
@@ -301,7 +306,7 @@ impl Watcher {
     /// were handed to another process.
     pub fn introduce_strangers(&mut self, strangers: &[(SocketId, u32)], events: &mut Vec<Event>) {
         let wanted: Vec<(u32, By)> = strangers.iter().map(|(socket, pid)| (*pid, self.by(*socket))).collect();
-        let found = discover::sockets(&wanted, &self.wish.ports);
+        let found = discover::sockets(&wanted, &self.targets.ports);
         for ((socket, _), found) in strangers.iter().zip(found) {
             if let Some(found) = found
                 && self.introduce(found.process, None, events)

@@ -20,7 +20,6 @@
 mod block;
 mod error;
 mod reader;
-mod replay;
 mod writer;
 
 use serde::{Deserialize, Serialize};
@@ -28,7 +27,6 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     error::{ReadError, WriteError},
     reader::{Events, open, read},
-    replay::{Replayed, Seen, replay},
     writer::Writer,
 };
 use crate::{clock::Clock, infer::settings::Settings};

@@ -2,7 +2,6 @@
 
 mod damage;
 mod file;
-mod replay;
 mod round;
 
 use super::{Header, ReadError, Writer, read};

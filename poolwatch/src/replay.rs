@@ -1,0 +1,113 @@
+//! `poolwatch replay`: a recording goes through the same core and exporter as the live events did.
+//!
+//! A page belongs to the moment at which somebody read it: what is shown is the state at the last
+//! scrape of the recording, or at its end when nobody read the page.
+
+use std::{fmt::Write, path::Path};
+
+use crate::{
+    agent::told::Told,
+    config::Output,
+    event::{Event, Time},
+    export::{Answer, ExportSettings, Exporter, Filter, Question},
+    infer::Core,
+    recording::{self, ReadError},
+};
+
+/// What a replay shows, and what was wrong with the recording.
+#[derive(Debug)]
+pub struct Replayed {
+    /// The page, the JSON or the summary.
+    pub shown: String,
+    /// Why the recording could not be read to its end; what came before is shown.
+    pub problem: Option<ReadError>,
+}
+
+/// Replays a file.
+///
+/// # Errors
+/// When nothing of it can be read.
+pub fn run(file: &Path, output: Output) -> Result<Replayed, ReadError> {
+    let (header, events) = recording::open(file)?;
+    let export = ExportSettings {
+        labels: header.labels,
+        label_user: header.label_user,
+        own_process: false,
+        clock: header.clock,
+    };
+    let mut told = Told::new(Core::new(header.settings), Exporter::new(export));
+    let question = match output {
+        Output::Metrics => Question::Metrics,
+        Output::Json | Output::Summary => Question::Health(Filter::default()),
+    };
+    let mut story = Story::default();
+    let mut last = None;
+    let mut problem = None;
+    for event in events {
+        match event {
+            Ok(event) => {
+                if let Some(answer) = story.go_on(&mut told, &event, &question) {
+                    last = Some(answer);
+                }
+            }
+            Err(found) => {
+                problem = Some(found);
+                break;
+            }
+        }
+    }
+    let answer = last.unwrap_or_else(|| told.answer(&question, story.at));
+    let shown = if output == Output::Summary { story.summary(&told) } else { answer.body };
+    Ok(Replayed { shown, problem })
+}
+
+/// What passed by.
+#[derive(Debug, Default)]
+struct Story {
+    events: u64,
+    requests: u64,
+    scrapes: u64,
+    since: Option<Time>,
+    at: Time,
+}
+
+impl Story {
+    /// Tells the event; a scrape is answered as it was then.
+    fn go_on(&mut self, told: &mut Told, event: &Event, question: &Question) -> Option<Answer> {
+        told.tell(event);
+        self.events += 1;
+        self.requests += u64::from(matches!(event, Event::Request(_)));
+        if let Some(at) = event.at() {
+            self.since.get_or_insert(at);
+            self.at = self.at.max(at);
+        }
+        let Event::Scrape { at } = *event else { return None };
+        self.scrapes += 1;
+        Some(told.answer(question, at))
+    }
+
+    fn summary(&self, told: &Told) -> String {
+        let seconds = self.at.saturating_sub(self.since.unwrap_or(self.at)) as f64 / 1e9;
+        let mut text = format!(
+            "{} events in {seconds:.1} s: {} answered requests, {} scrapes\n",
+            self.events, self.requests, self.scrapes
+        );
+        for pool in told.snapshot(self.at).pools {
+            let connections = pool.connections;
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "{} of {} (pid {}): {} used, {} idle, {} opening, {} unknown; {} requests",
+                pool.labels.pool,
+                pool.labels.service,
+                pool.process.id.pid,
+                connections.used,
+                connections.idle,
+                connections.opening,
+                connections.unknown,
+                pool.requests.total,
+            );
+        }
+        text
+    }
+}
