@@ -105,7 +105,7 @@ fn unwatchable(pid: u32) -> Option<String> {
     match discover::kind_of(pid) {
         Kind::Existing => None,
         Kind::Missing => Some(format!("--pid {pid}: there is no such process")),
-        Kind::KernelThread => Some(format!("--pid {pid}: that is a thread of the kernel; it holds no connections")),
+        Kind::KernelThread => Some(format!("--pid {pid}: that is a kernel thread; it holds no connections")),
         Kind::ThreadOf(group) => Some(format!("--pid {pid}: that is a thread; its process is {group}")),
     }
 }
@@ -113,7 +113,10 @@ fn unwatchable(pid: u32) -> Option<String> {
 fn replayed(file: &Path, output: Output) -> u8 {
     match replay::run(file, output) {
         Ok(replayed) => {
-            print!("{}", replayed.shown);
+            // Half a page looks like a whole one; a summary says how far it goes.
+            if replayed.problem.is_none() || output == Output::Summary {
+                print!("{}", replayed.shown);
+            }
             replayed.problem.map_or(0, |problem| told(FAILED, &format!("{}: {problem}", file.display())))
         }
         Err(error) => told(FAILED, &format!("{}: {error}", file.display())),

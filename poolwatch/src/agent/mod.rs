@@ -5,7 +5,6 @@
 //! pages). Nothing but events crosses between them, so that a recording of these replays the agent.
 
 mod known;
-mod older;
 pub mod told;
 mod watcher;
 

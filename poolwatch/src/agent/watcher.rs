@@ -6,19 +6,15 @@
 use std::{collections::BTreeSet, mem};
 
 use anyhow::Result;
-use poolwatch_ebpf::wire::Counter;
 
-use super::{
-    known::{Known, KnownConnection},
-    older,
-};
+use super::known::{Known, KnownConnection};
 use crate::{
     clock,
     config::Targets,
     discover::{self, By, UnixSockets},
     event::{Event, Process, ProcessId, SocketId, Time},
     intake::{Intake, Sighting},
-    probes::{Attached, Maps, catalog::Tier},
+    probes::{Attached, Maps, Older, catalog::Tier},
 };
 
 /// Ports whose failed connects are told, those of the user included: the kernel's map holds so many.
@@ -93,20 +89,21 @@ impl Watcher {
         let found = discover::older_sockets(pids.as_deref(), &self.targets.ports);
         let mut problems = found.problems;
         for socket in found.sockets {
-            let Some(connection) = older::connection(&socket, self.tier) else {
+            let Some(id) = self.identity(&socket) else {
                 problems.push(format!("an open connection of process {} has no identity", socket.process.pid));
                 continue;
             };
             if socket.certain && !self.introduce(socket.process, None, events) {
                 continue;
             }
-            if let Err(error) = self.maps.adopt(&connection) {
+            let discover::OlderSocket { process, inode, ref server, certain, .. } = socket;
+            if let Err(error) = self.maps.adopt(&Older { socket: id, process, inode, server, certain }) {
                 self.refused += 1;
                 problems.push(format!("an open connection of process {}: {error}", socket.process.pid));
                 continue;
             }
             if socket.certain {
-                self.open_older(SocketId(connection.socket), &socket, events);
+                self.open_older(id, &socket, events);
             }
         }
         problems
@@ -245,19 +242,20 @@ impl Watcher {
         let at = clock::now();
         let mut absent = Vec::new();
         for socket in self.known.sockets() {
-            let Some(connection) = self.maps.connection(socket) else {
+            let Some(standing) = self.maps.standing(socket) else {
                 absent.push(socket);
                 continue;
             };
             let Some(known) = self.known.connection(socket) else { continue };
-            let since = connection.since();
-            if since != known.since {
+            // Told once and again each time: the core holds what is under way open only so long.
+            let since = standing.since;
+            if since.is_some() || known.since.is_some() {
                 known.since = since;
                 events.extend(since.map(|since| Event::Inflight { socket, at, since }));
             }
-            if connection.missed > known.missed {
-                let records = connection.missed - known.missed;
-                known.missed = connection.missed;
+            if standing.missed > known.missed {
+                let records = standing.missed - known.missed;
+                known.missed = standing.missed;
                 events.push(Event::Missed { socket, at, records });
             }
         }
@@ -316,6 +314,15 @@ impl Watcher {
         }
     }
 
+    /// What the attached tier knows the socket by; `None` when that was not found.
+    fn identity(&self, socket: &discover::OlderSocket) -> Option<SocketId> {
+        let identity = match self.tier {
+            Tier::Sock => socket.cookie,
+            Tier::Syscall => socket.inode,
+        };
+        (identity != 0).then_some(SocketId(identity))
+    }
+
     const fn by(&self, socket: SocketId) -> By {
         match self.tier {
             Tier::Sock => By::Cookie(socket.0),
@@ -326,28 +333,17 @@ impl Watcher {
     /// The books of the kernel side and of the intake.
     pub fn books(&self) -> Event {
         let (kernel, totals) = (self.maps.books(), self.intake.totals());
-        let of = |counter: Counter, name: &str| (name.to_owned(), kernel.of(counter));
         let [short, kind, field] = totals.unreadable;
-        Event::Books {
-            events: totals.records,
-            lost: vec![
-                of(Counter::RingFull, "ring"),
-                of(Counter::ConnectionsFull, "kernel_connections"),
-                of(Counter::CandidatesFull, "kernel_candidates"),
-                of(Counter::ProcessesFull, "kernel_processes"),
-                of(Counter::QueueFull, "requests_merged"),
-                ("scan".to_owned(), self.known.overflow() + self.refused),
-            ],
-            unparsed: vec![
-                of(Counter::ClientUnparsed, "client_message"),
-                of(Counter::ServerUnparsed, "server_message"),
-                of(Counter::PayloadUnread, "payload_unread"),
-                of(Counter::WalkCapped, "walk_capped"),
-                ("startup_cut".to_owned(), totals.cut),
-                ("record_short".to_owned(), short),
-                ("record_kind".to_owned(), kind),
-                ("record_field".to_owned(), field),
-            ],
-        }
+        let own = |name: &str, count: u64| (name.to_owned(), count);
+        let mut lost = kernel.lost();
+        lost.push(own("scan", self.known.overflow() + self.refused));
+        let mut unparsed = kernel.unparsed();
+        unparsed.extend([
+            own("startup_cut", totals.cut),
+            own("record_short", short),
+            own("record_kind", kind),
+            own("record_field", field),
+        ]);
+        Event::Books { events: totals.records, lost, unparsed }
     }
 }

@@ -3,30 +3,30 @@
 //! Nothing is guessed: a field that BTF does not name makes the layout fail, with its name, except
 //! for those that a kernel may lack.
 
+use std::fs;
+
 use anyhow::{Context, Result, bail};
-use btf_rs::{Btf, BtfType, Type};
 use poolwatch_ebpf::wire::Offsets;
+
+use super::btf::Types;
 
 /// Kernel type information, where a kernel has it.
 pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
-
-/// Levels of unnamed structs and unions that are looked into.
-const DEPTH: u32 = 8;
 
 /// Reads the running kernel's layout.
 ///
 /// # Errors
 /// When the kernel has no BTF or a structure lacks a field that the probes cannot do without.
 pub fn read() -> Result<Offsets> {
-    let btf = Btf::from_file(BTF_PATH)
+    let bytes = fs::read(BTF_PATH)
         .with_context(|| format!("{BTF_PATH}: the kernel was built without BTF (CONFIG_DEBUG_INFO_BTF)"))?;
-    of(&btf)
+    of(&Types::read(&bytes).with_context(|| format!("{BTF_PATH} is no BTF"))?)
 }
 
-/// The layout that `btf` describes.
-fn of(btf: &Btf) -> Result<Offsets> {
-    let field = |structure: &str, name: &str| offset(btf, structure, name);
-    let registers = registers(btf)?;
+/// The layout that these types describe.
+fn of(types: &Types) -> Result<Offsets> {
+    let field = |structure: &str, name: &str| offset(types, structure, name);
+    let registers = registers(types)?;
     Ok(Offsets {
         family: field("sock_common", "skc_family")?,
         dport: field("sock_common", "skc_dport")?,
@@ -76,52 +76,27 @@ struct Registers {
 /// x86-64: `dx si di orig_ax` side by side.
 /// Source: <https://github.com/torvalds/linux/blob/v6.12/arch/x86/include/asm/ptrace.h#L103-L171>.
 #[cfg(target_arch = "x86_64")]
-fn registers(btf: &Btf) -> Result<Registers> {
-    let words = offset(btf, "pt_regs", "dx")?;
+fn registers(types: &Types) -> Result<Registers> {
+    let words = offset(types, "pt_regs", "dx")?;
     for (name, at) in [("si", 8), ("di", 16), ("orig_ax", 24)] {
-        if offset(btf, "pt_regs", name)? != words + at {
+        if offset(types, "pt_regs", name)? != words + at {
             bail!("pt_regs.{name} is not where x86-64 keeps it");
         }
     }
-    Ok(Registers { words, number: 0, fourth: offset(btf, "pt_regs", "r10")? })
+    Ok(Registers { words, number: 0, fourth: offset(types, "pt_regs", "r10")? })
 }
 
 /// arm64: `regs[0]` to `regs[3]`, and `syscallno`.
 /// Source: <https://github.com/torvalds/linux/blob/v6.12/arch/arm64/include/asm/ptrace.h#L152-L190>.
 #[cfg(target_arch = "aarch64")]
-fn registers(btf: &Btf) -> Result<Registers> {
-    let words = offset(btf, "pt_regs", "regs")?;
-    Ok(Registers { words, number: offset(btf, "pt_regs", "syscallno")?, fourth: words + 24 })
+fn registers(types: &Types) -> Result<Registers> {
+    let words = offset(types, "pt_regs", "regs")?;
+    Ok(Registers { words, number: offset(types, "pt_regs", "syscallno")?, fourth: words + 24 })
 }
 
-/// Byte offset of a field, looked for in unnamed members too.
-fn offset(btf: &Btf, structure: &str, field: &str) -> Result<u32> {
-    let types = btf.resolve_types_by_name(structure).unwrap_or_default();
-    for candidate in types {
-        if let Type::Struct(body) = candidate
-            && let Some(bits) = find(btf, &body, field, DEPTH)
-        {
-            return Ok(bits / 8);
-        }
-    }
-    bail!("this kernel's BTF has no field {structure}.{field}")
-}
-
-fn find(btf: &Btf, body: &btf_rs::Struct, field: &str, depth: u32) -> Option<u32> {
-    for member in &body.members {
-        let name = btf.resolve_name(member).unwrap_or_default();
-        if name == field {
-            return Some(member.bit_offset());
-        }
-        if !name.is_empty() || depth == 0 {
-            continue;
-        }
-        if let Ok(Type::Struct(inner) | Type::Union(inner)) =
-            member.get_type_id().context("a member has a type").and_then(|id| Ok(btf.resolve_type_by_id(id)?))
-            && let Some(bits) = find(btf, &inner, field, depth - 1)
-        {
-            return Some(member.bit_offset() + bits);
-        }
-    }
-    None
+/// Byte offset of a field.
+fn offset(types: &Types, structure: &str, field: &str) -> Result<u32> {
+    types
+        .offset(structure, field)
+        .with_context(|| format!("this kernel's BTF has no field {structure}.{field}"))
 }

@@ -4,9 +4,12 @@ use aya::{
     Ebpf, Pod,
     maps::{HashMap, Map, MapData, MapError, PerCpuArray},
 };
-use poolwatch_ebpf::wire::{Connection, Counter, standing};
+use poolwatch_ebpf::wire::{Connection, Counter, Half, family, phase, standing};
 
-use crate::event::SocketId;
+use crate::event::{ProcessId, Server, SocketId, Time};
+
+/// Nanoseconds in a hundredth of a second, the unit of a process's start.
+const TICK: u64 = 10_000_000;
 
 /// The maps that the agent reads or writes while it runs.
 pub struct Maps {
@@ -16,14 +19,84 @@ pub struct Maps {
     counters: PerCpuArray<MapData, u64>,
 }
 
+/// How a connection stands right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// First byte sent of the oldest request that is under way.
+    pub since: Option<Time>,
+    /// Records of it that were lost since the last that was not.
+    pub missed: u32,
+}
+
+/// A connection that is older than the probes.
+#[derive(Clone, Copy, Debug)]
+pub struct Older<'a> {
+    /// Its identity in the attached tier.
+    pub socket: SocketId,
+    /// Who holds it.
+    pub process: ProcessId,
+    /// Inode of its socket.
+    pub inode: u64,
+    /// Where it leads.
+    pub server: &'a Server,
+    /// It leads to PostgreSQL, and user space knows it; else it only may, and is told when it proves to.
+    pub certain: bool,
+}
+
+impl Older<'_> {
+    /// The map value to begin with: messages follow, and where the server's begin is not known.
+    fn connection(&self) -> Connection {
+        let family = match self.server {
+            Server::Unix(..) => family::UNIX,
+            Server::Tcp(address, _) if address.is_ipv4() => family::INET,
+            Server::Tcp(..) => family::INET6,
+        };
+        let certain = u8::from(self.certain);
+        Connection {
+            socket: self.socket.0,
+            process_started: self.process.started * TICK,
+            inode: self.inode,
+            pid: self.process.pid,
+            family,
+            phase: phase::MESSAGES,
+            told: certain,
+            proven: certain,
+            midstream: 1,
+            rx: Half { lost: 1, ..Half::default() },
+            ..Connection::EMPTY
+        }
+    }
+}
+
 /// The kernel side's totals, one slot per [`Counter`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelBooks(pub [u64; Counter::SLOTS as usize]);
 
 impl KernelBooks {
-    /// One total.
-    pub fn of(&self, counter: Counter) -> u64 {
-        self.0.get(counter as usize).copied().unwrap_or(0)
+    fn named(&self, counters: &[(Counter, &str)]) -> Vec<(String, u64)> {
+        let total = |counter: Counter| self.0.get(counter as usize).copied().unwrap_or(0);
+        counters.iter().map(|(counter, name)| ((*name).to_owned(), total(*counter))).collect()
+    }
+
+    /// Losses by place.
+    pub fn lost(&self) -> Vec<(String, u64)> {
+        self.named(&[
+            (Counter::RingFull, "ring"),
+            (Counter::ConnectionsFull, "kernel_connections"),
+            (Counter::CandidatesFull, "kernel_candidates"),
+            (Counter::ProcessesFull, "kernel_processes"),
+            (Counter::QueueFull, "requests_merged"),
+        ])
+    }
+
+    /// What could not be read, by reason.
+    pub fn unparsed(&self) -> Vec<(String, u64)> {
+        self.named(&[
+            (Counter::ClientUnparsed, "client_message"),
+            (Counter::ServerUnparsed, "server_message"),
+            (Counter::PayloadUnread, "payload_unread"),
+            (Counter::WalkCapped, "walk_capped"),
+        ])
     }
 }
 
@@ -46,17 +119,18 @@ impl Maps {
     }
 
     /// How a connection stands; `None` when the kernel side does not know it (any more).
-    pub fn connection(&self, socket: SocketId) -> Option<Connection> {
-        self.connections.get(&socket.0, 0).ok()
+    pub fn standing(&self, socket: SocketId) -> Option<Standing> {
+        let connection = self.connections.get(&socket.0, 0).ok()?;
+        Some(Standing { since: connection.since(), missed: connection.missed })
     }
 
     /// Adds a connection that is older than the probes.
     ///
     /// # Errors
     /// When the map is full.
-    pub fn adopt(&mut self, connection: &Connection) -> Result<(), MapError> {
+    pub fn adopt(&mut self, older: &Older<'_>) -> Result<(), MapError> {
         const ONLY_NEW: u64 = 1;
-        match self.connections.insert(connection.socket, connection, ONLY_NEW) {
+        match self.connections.insert(older.socket.0, older.connection(), ONLY_NEW) {
             // Its first message came before the scan: the kernel side knows more.
             Err(MapError::SyscallError(call)) if call.io_error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
             other => other,

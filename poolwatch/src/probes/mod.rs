@@ -3,6 +3,7 @@
 //! In comes what the user wants watched; out go the ring, the books and one verdict per probe. An
 //! absent probe makes a feature unsupported, not the agent dead.
 
+mod btf;
 mod calls;
 pub mod catalog;
 mod layout;
@@ -13,5 +14,5 @@ pub mod verdict;
 pub use self::{
     layout::read as layout,
     load::{Attached, Refusal, Survey, Wanted, Watch, attach, survey},
-    maps::{KernelBooks, Maps},
+    maps::{KernelBooks, Maps, Older, Standing},
 };
