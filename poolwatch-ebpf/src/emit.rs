@@ -9,8 +9,8 @@ use aya_ebpf::{
     maps::ring_buf::RingBufEntry,
 };
 use poolwatch_ebpf::wire::{
-    Close, ConnectFailed, Connection, Counter, Exec, Exit, Fork, Header, Kind, Open, Record, Request, Secured,
-    Startup, UNIX_PATH_LEN, Waiting, family,
+    Close, ConnectFailed, Connection, Counter, Exec, Exit, Fork, Header, Kind, Open, Record, Request,
+    Secured, Startup, UNIX_PATH_LEN, Waiting, family,
 };
 
 use crate::{

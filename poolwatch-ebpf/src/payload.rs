@@ -39,7 +39,9 @@ pub fn point(walk: &mut Walk, half: &mut Half, registers: &Registers, form: u8) 
             true
         }
         call::MESSAGE => message(walk, second),
-        call::MESSAGES => message(walk, second + next_message(half, second, registers.third()) * MESSAGES_STEP),
+        call::MESSAGES => {
+            message(walk, second + next_message(half, second, registers.third()) * MESSAGES_STEP)
+        }
         _ => false,
     }
 }

@@ -67,5 +67,6 @@ fn ready_for_query(trail: u64) -> Option<u8> {
     let status = trail as u8;
     let before = (trail >> 48) as u8;
     let matches = trail >> 8 & 0xff_ffff_ffff == 0x5a_0000_0005;
-    (matches && (before == 0 || before == 4) && (status == b'I' || status == b'T' || status == b'E')).then_some(status)
+    (matches && (before == 0 || before == 4) && (status == b'I' || status == b'T' || status == b'E'))
+        .then_some(status)
 }

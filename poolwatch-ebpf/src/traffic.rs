@@ -164,7 +164,13 @@ pub unsafe fn received(
 
 /// Points the walk at the payload; when it cannot be seen, this direction is lost.
 #[inline(always)]
-unsafe fn point(w: &mut Walk, c: &mut Connection, registers: Option<Registers>, messages: u64, server: bool) -> bool {
+unsafe fn point(
+    w: &mut Walk,
+    c: &mut Connection,
+    registers: Option<Registers>,
+    messages: u64,
+    server: bool,
+) -> bool {
     let half = if server { &mut c.rx } else { &mut c.tx };
     if let Some(registers) = registers {
         if messages > 0 {

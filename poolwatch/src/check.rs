@@ -82,7 +82,8 @@ fn capability(need: &Need) -> Line {
 fn lockdown() -> Line {
     let mode = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
     let confidential = mode.contains("[confidentiality]");
-    let remedy = "the kernel's lockdown mode forbids reading kernel memory; boot with lockdown=integrity or without";
+    let remedy =
+        "the kernel's lockdown mode forbids reading kernel memory; boot with lockdown=integrity or without";
     Line {
         what: "kernel lockdown".to_owned(),
         verdict: if confidential { Verdict::Broken } else { Verdict::Ok },
@@ -92,9 +93,11 @@ fn lockdown() -> Line {
 
 fn type_information() -> Line {
     match probes::layout() {
-        Ok(_) => {
-            Line { what: "kernel type information (BTF)".to_owned(), verdict: Verdict::Ok, remedy: String::new() }
-        }
+        Ok(_) => Line {
+            what: "kernel type information (BTF)".to_owned(),
+            verdict: Verdict::Ok,
+            remedy: String::new(),
+        },
         Err(error) => Line {
             what: "kernel type information (BTF)".to_owned(),
             verdict: Verdict::Broken,

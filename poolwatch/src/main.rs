@@ -71,9 +71,9 @@ fn watch(config: Config, record: Option<PathBuf>) -> u8 {
 
 async fn serve(config: Config, access: Access, record: Option<PathBuf>) -> Result<()> {
     let listen = config.listen;
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("cannot listen on {listen} (see --listen); is another poolwatch running?"))?;
+    let listener = TcpListener::bind(listen).await.with_context(|| {
+        format!("cannot listen on {listen} (see --listen); is another poolwatch running?")
+    })?;
     let tier = match config.probes {
         Probes::Auto => None,
         Probes::Sock => Some(Tier::Sock),

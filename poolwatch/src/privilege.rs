@@ -18,7 +18,12 @@ pub struct Need {
 
 /// Every capability that is ever used.
 pub const NEEDS: [Need; 6] = [
-    Need { capability: Capability::CAP_BPF, optional: false, lasting: true, lost: "no probe can be loaded or read" },
+    Need {
+        capability: Capability::CAP_BPF,
+        optional: false,
+        lasting: true,
+        lost: "no probe can be loaded or read",
+    },
     Need {
         capability: Capability::CAP_PERFMON,
         optional: false,
@@ -64,7 +69,8 @@ pub fn drop_others() -> Result<()> {
     let lasting: CapsHashSet = NEEDS.iter().filter(|need| need.lasting).map(|need| need.capability).collect();
     let held = caps::read(None, CapSet::Permitted).context("cannot read own capabilities")?;
     let kept: CapsHashSet = held.intersection(&lasting).copied().collect();
-    let sets = [(CapSet::Effective, &kept), (CapSet::Permitted, &kept), (CapSet::Inheritable, &CapsHashSet::new())];
+    let sets =
+        [(CapSet::Effective, &kept), (CapSet::Permitted, &kept), (CapSet::Inheritable, &CapsHashSet::new())];
     for (set, kept) in sets {
         caps::set(None, set, kept).context("cannot give up capabilities")?;
     }

@@ -33,7 +33,12 @@ const RESET: [u16; 2] = [104, 32];
 pub fn tcp_state(context: BtfTracePointContext) -> i32 {
     unsafe {
         let socket = kernel::cookie(context.arg(0));
-        try_tcp_state(socket, argument(&context, 0), argument(&context, 1) as u32, argument(&context, 2) as u32);
+        try_tcp_state(
+            socket,
+            argument(&context, 0),
+            argument(&context, 1) as u32,
+            argument(&context, 2) as u32,
+        );
     }
     0
 }

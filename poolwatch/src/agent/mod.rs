@@ -5,6 +5,7 @@
 //! pages). Nothing but events crosses between them, so that a recording of these replays the agent.
 
 mod known;
+mod scan;
 pub mod told;
 mod watcher;
 
@@ -79,7 +80,8 @@ pub async fn run(job: Job, listener: TcpListener, stop: impl Future<Output = ()>
     let mut agent = Agent::begin(job, attached)?;
     tracing::info!(%address, "watching; see /metrics, /health/pool and /health/details");
     let ended = agent.watch(questions, stop).await;
-    let finished = agent.recording.take().map_or(Ok(()), Writer::finish).context("cannot close the recording");
+    let finished =
+        agent.recording.take().map_or(Ok(()), Writer::finish).context("cannot close the recording");
     drop(agent);
     drop(closing);
     door.await.context("the HTTP server failed")?;
@@ -101,8 +103,14 @@ impl Agent {
         let exit_with_pid = targets.exit_with_pid;
         let recording = record.map(|path| begin_recording(&path, &export, &settings)).transpose()?;
         let states = attached.states.clone();
-        for state in states.iter().filter(|state| !matches!(state.verdict.as_str(), "ok" | "not_applicable")) {
-            tracing::warn!(probe = state.probe, verdict = state.verdict, reason = state.reason, "probe not attached");
+        for state in states.iter().filter(|state| !matches!(state.verdict.as_str(), "ok" | "not_applicable"))
+        {
+            tracing::warn!(
+                probe = state.probe,
+                verdict = state.verdict,
+                reason = state.reason,
+                "probe not attached"
+            );
         }
         tracing::info!(tier = %attached.tier, "probes attached");
         let mut agent = Self {
@@ -122,7 +130,11 @@ impl Agent {
         Ok(agent)
     }
 
-    async fn watch(&mut self, mut questions: mpsc::Receiver<Ask>, stop: impl Future<Output = ()>) -> Result<()> {
+    async fn watch(
+        &mut self,
+        mut questions: mpsc::Receiver<Ask>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<()> {
         let mut stop = std::pin::pin!(stop);
         let full = self.watcher.intake().full().context("cannot wait on the ring")?;
         let (mut poll, mut tick) = (interval(POLL), interval(TICK));

@@ -22,16 +22,16 @@ const PORTS: usize = 256;
 
 /// What is seen of the machine.
 pub struct Watcher {
-    intake: Intake,
-    maps: Maps,
-    tier: Tier,
-    targets: Targets,
-    known: Known,
-    unix: UnixSockets,
+    pub(super) intake: Intake,
+    pub(super) maps: Maps,
+    pub(super) tier: Tier,
+    pub(super) targets: Targets,
+    pub(super) known: Known,
+    pub(super) unix: UnixSockets,
     ports: BTreeSet<u16>,
     sightings: Vec<Sighting>,
     /// Listed processes that still live.
-    listed: BTreeSet<u32>,
+    pub(super) listed: BTreeSet<u32>,
     /// Records that were lost and could not be told of their connection.
     refused: u64,
     // Detaches when dropped.
@@ -90,7 +90,8 @@ impl Watcher {
         let mut problems = found.problems;
         for socket in found.sockets {
             let Some(id) = self.identity(&socket) else {
-                problems.push(format!("an open connection of process {} has no identity", socket.process.pid));
+                problems
+                    .push(format!("an open connection of process {} has no identity", socket.process.pid));
                 continue;
             };
             if socket.certain && !self.introduce(socket.process, None, events) {
@@ -109,12 +110,25 @@ impl Watcher {
         problems
     }
 
-    fn open_older(&mut self, id: SocketId, socket: &discover::OlderSocket, events: &mut Vec<Event>) {
+    pub(super) fn open_older(
+        &mut self,
+        id: SocketId,
+        socket: &discover::OlderSocket,
+        events: &mut Vec<Event>,
+    ) {
         self.tell_failures(socket.server.port());
         let process = socket.process;
         let (inode, server) = (socket.inode, socket.server.clone());
-        self.known.open(id, KnownConnection { process, inode, server: server.clone(), since: None, missed: 0 });
-        events.push(Event::Open { socket: id, process, server, at: clock::now(), connected: None, midstream: true });
+        self.known
+            .open(id, KnownConnection { process, inode, server: server.clone(), since: None, missed: 0 });
+        events.push(Event::Open {
+            socket: id,
+            process,
+            server,
+            at: clock::now(),
+            connected: None,
+            midstream: true,
+        });
     }
 
     /// Takes all that the ring holds. True when more is left.
@@ -145,11 +159,7 @@ impl Watcher {
                 let inode = inode.unwrap_or(0);
                 self.known.open(*socket, KnownConnection { process, inode, server, since: None, missed: 0 });
             }
-            Event::ConnectFailed { process, .. } => {
-                if !self.introduce(*process, None, events) {
-                    return;
-                }
-            }
+            Event::ConnectFailed { process, .. } if !self.introduce(*process, None, events) => return,
             Event::Request(request) => {
                 if let Some(known) = self.known.connection(request.socket) {
                     // Those that a scan noticed were told already.
@@ -187,7 +197,7 @@ impl Watcher {
     }
 
     /// Tells who a process is, once. False when the user does not want it.
-    fn introduce(&mut self, id: ProcessId, comm: Option<&str>, events: &mut Vec<Event>) -> bool {
+    pub(super) fn introduce(&mut self, id: ProcessId, comm: Option<&str>, events: &mut Vec<Event>) -> bool {
         if self.known.process(id.pid) == Some(id) {
             return true;
         }
@@ -236,84 +246,6 @@ impl Watcher {
         }
     }
 
-    /// Looks at every known connection: what is under way has no record yet. Call [`Self::drain`] next, and
-    /// then [`Self::gone`] with the answer.
-    pub fn scan(&mut self, events: &mut Vec<Event>) -> Vec<SocketId> {
-        let at = clock::now();
-        let mut absent = Vec::new();
-        for socket in self.known.sockets() {
-            let Some(standing) = self.maps.standing(socket) else {
-                absent.push(socket);
-                continue;
-            };
-            let Some(known) = self.known.connection(socket) else { continue };
-            // Told once and again each time: the core holds what is under way open only so long.
-            let since = standing.since;
-            if since.is_some() || known.since.is_some() {
-                known.since = since;
-                events.extend(since.map(|since| Event::Inflight { socket, at, since }));
-            }
-            if standing.missed > known.missed {
-                let records = standing.missed - known.missed;
-                known.missed = standing.missed;
-                events.push(Event::Missed { socket, at, records });
-            }
-        }
-        absent
-    }
-
-    /// Tells of connections that the kernel side did not know and whose end no record told.
-    pub fn gone(&mut self, absent: Vec<SocketId>, events: &mut Vec<Event>) {
-        let at = clock::now();
-        for socket in absent {
-            if self.known.close(socket) {
-                events.push(Event::Gone { socket, at });
-            }
-        }
-    }
-
-    /// UNIX sockets end without a sign: looks which are still there.
-    pub fn scan_unix(&mut self, events: &mut Vec<Event>) {
-        let sockets = self.known.unix();
-        if sockets.is_empty() {
-            return;
-        }
-        let asked: Vec<(u32, u64)> = sockets.iter().map(|(_, place)| *place).collect();
-        let gone: BTreeSet<(u32, u64)> = self.unix.gone(&asked).into_iter().collect();
-        let ended = sockets.into_iter().filter(|(_, place)| gone.contains(place)).map(|(socket, _)| socket);
-        let ended: Vec<SocketId> = ended.collect();
-        for socket in &ended {
-            self.maps.forget(*socket);
-        }
-        self.gone(ended, events);
-    }
-
-    /// Processes whose end no record told.
-    pub fn scan_processes(&mut self, events: &mut Vec<Event>) {
-        let at = clock::now();
-        for process in self.known.processes() {
-            if discover::started(process.pid) != Some(process.started) {
-                self.listed.remove(&process.pid);
-                self.known.part(process);
-                events.push(Event::Exit { process, at });
-            }
-        }
-    }
-
-    /// Tells of connections that the core heard of only in passing: their first record was lost, or they
-    /// were handed to another process.
-    pub fn introduce_strangers(&mut self, strangers: &[(SocketId, u32)], events: &mut Vec<Event>) {
-        let wanted: Vec<(u32, By)> = strangers.iter().map(|(socket, pid)| (*pid, self.by(*socket))).collect();
-        let found = discover::sockets(&wanted, &self.targets.ports);
-        for ((socket, _), found) in strangers.iter().zip(found) {
-            if let Some(found) = found
-                && self.introduce(found.process, None, events)
-            {
-                self.open_older(*socket, &found, events);
-            }
-        }
-    }
-
     /// What the attached tier knows the socket by; `None` when that was not found.
     fn identity(&self, socket: &discover::OlderSocket) -> Option<SocketId> {
         let identity = match self.tier {
@@ -323,7 +255,7 @@ impl Watcher {
         (identity != 0).then_some(SocketId(identity))
     }
 
-    const fn by(&self, socket: SocketId) -> By {
+    pub(super) const fn by(&self, socket: SocketId) -> By {
         match self.tier {
             Tier::Sock => By::Cookie(socket.0),
             Tier::Syscall => By::Inode(socket.0),

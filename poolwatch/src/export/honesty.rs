@@ -18,7 +18,8 @@ pub fn render(snapshot: &Snapshot, losses: Losses, page: &mut Page) {
     for (reason, count) in &books.unparsed {
         page.number(&metrics::UNPARSED, vec![("reason", reason.clone())], *count as f64);
     }
-    for probe in &snapshot.probes {
+    // A probe whose work another tier does is not missing.
+    for probe in snapshot.probes.iter().filter(|probe| probe.verdict != "not_applicable") {
         page.info(&metrics::PROBE_ATTACHED, vec![("probe", probe.probe.clone())], probe.attached);
     }
     build(page);

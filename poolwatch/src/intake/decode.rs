@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use poolwatch_ebpf::wire::{
-    Close, ConnectFailed, Exec, Exit, Fork, Header, Kind, Open, Record, Request as RequestRecord, STARTUP_LEN,
-    Secured, Startup, by, ended_by, family, flags,
+    Close, ConnectFailed, Exec, Exit, Fork, Header, Kind, Open, Record, Request as RequestRecord,
+    STARTUP_LEN, Secured, Startup, by, ended_by, family, flags,
 };
 
 use crate::{
@@ -125,7 +125,13 @@ fn open(record: &Open) -> Result<Event, Unreadable> {
     Ok(Event::Open {
         socket: SocketId(record.header.socket),
         process: process(record.header.pid, record.process_started),
-        server: server(record.family, record.server_address, record.server_port, &record.path, record.path_len)?,
+        server: server(
+            record.family,
+            record.server_address,
+            record.server_port,
+            &record.path,
+            record.path_len,
+        )?,
         at: record.header.time,
         connected: (record.connected != 0).then_some(record.connected),
         midstream: record.midstream != 0,

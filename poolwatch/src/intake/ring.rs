@@ -20,7 +20,7 @@ pub struct Totals {
     pub records: u64,
     /// Records that could not be read, by [`Unreadable`].
     pub unreadable: [u64; 3],
-    /// StartupMessages that were cut.
+    /// Startup messages that were cut.
     pub cut: u64,
 }
 

@@ -27,7 +27,7 @@ mod kind {
 
 /// One kernel's types.
 pub struct Types {
-    types: Vec<u8>,
+    bytes: Vec<u8>,
     strings: Vec<u8>,
     /// Where each type begins; the first has the number 1.
     starts: Vec<usize>,
@@ -55,20 +55,22 @@ impl Types {
         let types = part(type_at, type_length?)?.to_vec();
         let strings = part(string_at, string_length?)?.to_vec();
         let starts = starts(&types);
-        Some(Self { types, strings, starts })
+        Some(Self { bytes: types, strings, starts })
     }
 
     /// Byte offset of a struct's field, looked for in its unnamed members too.
     pub fn offset(&self, structure: &str, field: &str) -> Option<u32> {
-        let named = |start: &&usize| self.body(**start).is_some() && self.name(**start) == Some(structure.as_bytes());
-        let bits = self.starts.iter().filter(named).find_map(|start| self.find(self.body(*start)?, field, DEPTH))?;
+        let named =
+            |start: &&usize| self.body(**start).is_some() && self.name(**start) == Some(structure.as_bytes());
+        let bits =
+            self.starts.iter().filter(named).find_map(|start| self.find(self.body(*start)?, field, DEPTH))?;
         Some(bits / 8)
     }
 
     fn find(&self, body: Body, field: &str, depth: u32) -> Option<u32> {
         for index in 0..body.members {
             let member = body.start + HEAD + index * HEAD;
-            let offset = word(&self.types, member + 8)?;
+            let offset = word(&self.bytes, member + 8)?;
             let offset = if body.bit_fields { offset & 0x00ff_ffff } else { offset };
             let name = self.name(member)?;
             if name == field.as_bytes() {
@@ -77,7 +79,7 @@ impl Types {
             if !name.is_empty() || depth == 0 {
                 continue;
             }
-            let number = usize::try_from(word(&self.types, member + 4)?).ok()?;
+            let number = usize::try_from(word(&self.bytes, member + 4)?).ok()?;
             let inner = number.checked_sub(1).and_then(|index| self.body(*self.starts.get(index)?));
             if let Some(bits) = inner.and_then(|inner| self.find(inner, field, depth - 1)) {
                 return Some(offset + bits);
@@ -88,7 +90,7 @@ impl Types {
 
     /// The struct or union that begins here.
     fn body(&self, start: usize) -> Option<Body> {
-        let info = word(&self.types, start + 4)?;
+        let info = word(&self.bytes, start + 4)?;
         let members = usize::from(u16::try_from(info & 0xffff).ok()?);
         matches!(kind_of(info), kind::STRUCT | kind::UNION).then_some(Body {
             start,
@@ -99,7 +101,7 @@ impl Types {
 
     /// The name of the type or member that begins here.
     fn name(&self, start: usize) -> Option<&[u8]> {
-        let at = usize::try_from(word(&self.types, start)?).ok()?;
+        let at = usize::try_from(word(&self.bytes, start)?).ok()?;
         self.strings.get(at..)?.split(|byte| *byte == 0).next()
     }
 }
@@ -146,11 +148,34 @@ mod tests {
     fn sample() -> Vec<u8> {
         let strings = b"\0int\0outer\0a\0b\0bits\0c\0";
         let words: [u32; 28] = [
-            1, kind::INT << 24, 4, 32, // 1: int
-            0, kind::STRUCT << 24 | 1, 4, 13, 1, 0, // 2: unnamed { b }
-            5, kind::STRUCT << 24 | 2, 8, 11, 1, 0, 0, 2, 32, // 3: outer { a, unnamed }
-            15, 1 << 31 | kind::STRUCT << 24 | 1, 4, 20, 1, 3 << 24 | 8, // 4: bits { c : 3 }
-            0, 2 << 24, 1, // 5: a pointer
+            1,
+            kind::INT << 24,
+            4,
+            32, // 1: int
+            0,
+            kind::STRUCT << 24 | 1,
+            4,
+            13,
+            1,
+            0, // 2: unnamed { b }
+            5,
+            kind::STRUCT << 24 | 2,
+            8,
+            11,
+            1,
+            0,
+            0,
+            2,
+            32, // 3: outer { a, unnamed }
+            15,
+            1 << 31 | kind::STRUCT << 24 | 1,
+            4,
+            20,
+            1,
+            3 << 24 | 8, // 4: bits { c : 3 }
+            0,
+            2 << 24,
+            1, // 5: a pointer
         ];
         let types: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         let lengths = [24, 0, types.len(), types.len(), strings.len()];

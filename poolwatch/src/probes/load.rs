@@ -80,7 +80,6 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// The attached kernel side. Dropping it detaches everything.
-
 pub struct Attached {
     /// Keeps programs and links alive.
     pub ebpf: Ebpf,

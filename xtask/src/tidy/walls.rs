@@ -6,7 +6,7 @@
 use super::{Finding, Source};
 
 /// Each room and what it may import. A room that is not here cannot be built: decide first where it stands.
-const WALLS: [(&str, &[&str]); 13] = [
+const WALLS: [(&str, &[&str]); 14] = [
     ("event", &[]),
     ("postgres", &[]),
     ("privilege", &[]),
@@ -37,6 +37,8 @@ const WALLS: [(&str, &[&str]); 13] = [
             "check",
         ],
     ),
+    // The agent's right side, fed from a file.
+    ("replay", &["event", "infer", "recording", "export", "config", "agent"]),
 ];
 
 /// Rooms that know the records of the kernel side; everybody else knows events.

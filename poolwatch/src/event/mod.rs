@@ -3,9 +3,15 @@
 //! Events are plain data without pointers or file descriptors, so that a recording of them replays
 //! anywhere. They carry no SQL, no password and no environment value.
 
-use std::{fmt, net::IpAddr};
+mod request;
+mod server;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::{
+    request::{Request, RequestKind, SqlState, Transaction},
+    server::Server,
+};
 
 /// Nanoseconds of `CLOCK_MONOTONIC`.
 pub type Time = u64;
@@ -24,135 +30,6 @@ pub struct ProcessId {
     pub pid: u32,
     /// Start since boot, in hundredths of a second, as in `/proc/PID/stat`.
     pub started: u64,
-}
-
-/// Where a server listens.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Server {
-    /// Address and port as the process sees them; IPv4 mapped into IPv6 is given as IPv4.
-    Tcp(IpAddr, u16),
-    /// Directory of the socket, and the port in its name `.s.PGSQL.PORT`.
-    Unix(String, u16),
-}
-
-impl Server {
-    /// The server whose UNIX socket is bound to `path`, as the kernel has it in `sun_path`; `None` when
-    /// the name is not one that PostgreSQL gives. A leading NUL (abstract) is written `@`, as libpq does it.
-    pub fn at_path(path: &[u8]) -> Option<Self> {
-        let end = path.iter().skip(1).position(|byte| *byte == 0).map_or(path.len(), |at| at + 1);
-        let path = String::from_utf8_lossy(path.get(..end)?);
-        let path = path.strip_prefix('\0').map_or_else(|| path.to_string(), |name| format!("@{name}"));
-        let (directory, name) = path.rsplit_once('/').unwrap_or((".", &path));
-        let port = name.strip_prefix(".s.PGSQL.")?;
-        if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let directory = if directory.is_empty() { "/" } else { directory };
-        Some(Self::Unix(directory.to_owned(), port.parse().ok()?))
-    }
-
-    /// The address without the port.
-    pub fn address(&self) -> String {
-        match self {
-            Self::Tcp(address, _) => address.to_string(),
-            Self::Unix(directory, _) => directory.clone(),
-        }
-    }
-
-    /// The port.
-    pub const fn port(&self) -> u16 {
-        match self {
-            Self::Tcp(_, port) | Self::Unix(_, port) => *port,
-        }
-    }
-}
-
-/// The five characters of an SQLSTATE.
-/// Source: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct SqlState(pub [u8; 5]);
-
-impl SqlState {
-    /// `None` unless all five are upper-case letters or digits.
-    pub fn new(code: [u8; 5]) -> Option<Self> {
-        code.iter().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit()).then_some(Self(code))
-    }
-
-    /// The code as text.
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or("XX000")
-    }
-}
-
-impl fmt::Debug for SqlState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The status byte of `ReadyForQuery`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Transaction {
-    /// `I`: not in a transaction.
-    Idle,
-    /// `T`: in a transaction.
-    Open,
-    /// `E`: in a failed transaction.
-    Failed,
-}
-
-/// What a request ended with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RequestKind {
-    /// StartupMessage and authentication.
-    Startup,
-    /// `Query`
-    Query,
-    /// `Sync`
-    Sync,
-    /// `FunctionCall`
-    FunctionCall,
-}
-
-/// One answered request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
-    /// The connection.
-    pub socket: SocketId,
-    /// The process that sent it: another than the one that connected, where sockets are inherited.
-    pub pid: u32,
-    /// Requests of this connection that were lost between the one before and this one.
-    pub missed: u32,
-    /// First byte sent; `None` when the start was not seen.
-    pub started: Option<Time>,
-    /// First byte of the answer read.
-    pub first_byte: Option<Time>,
-    /// `ReadyForQuery` read.
-    pub ended: Time,
-    /// What it ended with.
-    pub kind: RequestKind,
-    /// Transaction status afterwards.
-    pub transaction: Transaction,
-    /// Requests merged into this one (1 = none).
-    pub merged: u32,
-    /// `Execute` messages sent.
-    pub executes: u32,
-    /// Statements completed.
-    pub completions: u32,
-    /// Rows received.
-    pub rows: u32,
-    /// Errors received.
-    pub errors: u32,
-    /// Bytes sent and received.
-    pub sent: u64,
-    /// Bytes received.
-    pub received: u64,
-    /// First word of the first command tag, empty when there was none.
-    pub operation: String,
-    /// SQLSTATE of the first error.
-    pub sqlstate: Option<SqlState>,
-    /// Rows, completions and errors are incomplete.
-    pub approximate: bool,
 }
 
 /// How a connection ended: everything that was seen before the end.

@@ -1,0 +1,90 @@
+//! What no record tells: requests under way, UNIX sockets and processes that are gone, strangers.
+
+use std::collections::BTreeSet;
+
+use super::watcher::Watcher;
+use crate::{
+    clock,
+    discover::{self, By},
+    event::{Event, SocketId},
+};
+
+impl Watcher {
+    /// Looks at every known connection: what is under way has no record yet. Call [`Self::drain`] next, and
+    /// then [`Self::gone`] with the answer.
+    pub fn scan(&mut self, events: &mut Vec<Event>) -> Vec<SocketId> {
+        let at = clock::now();
+        let mut absent = Vec::new();
+        for socket in self.known.sockets() {
+            let Some(standing) = self.maps.standing(socket) else {
+                absent.push(socket);
+                continue;
+            };
+            let Some(known) = self.known.connection(socket) else { continue };
+            // Told once and again each time: the core holds what is under way open only so long.
+            let since = standing.since;
+            if since.is_some() || known.since.is_some() {
+                known.since = since;
+                events.extend(since.map(|since| Event::Inflight { socket, at, since }));
+            }
+            if standing.missed > known.missed {
+                let records = standing.missed - known.missed;
+                known.missed = standing.missed;
+                events.push(Event::Missed { socket, at, records });
+            }
+        }
+        absent
+    }
+
+    /// Tells of connections that the kernel side did not know and whose end no record told.
+    pub fn gone(&mut self, absent: Vec<SocketId>, events: &mut Vec<Event>) {
+        let at = clock::now();
+        for socket in absent {
+            if self.known.close(socket) {
+                events.push(Event::Gone { socket, at });
+            }
+        }
+    }
+
+    /// UNIX sockets end without a sign: looks which are still there.
+    pub fn scan_unix(&mut self, events: &mut Vec<Event>) {
+        let sockets = self.known.unix();
+        if sockets.is_empty() {
+            return;
+        }
+        let asked: Vec<(u32, u64)> = sockets.iter().map(|(_, place)| *place).collect();
+        let gone: BTreeSet<(u32, u64)> = self.unix.gone(&asked).into_iter().collect();
+        let ended = sockets.into_iter().filter(|(_, place)| gone.contains(place)).map(|(socket, _)| socket);
+        let ended: Vec<SocketId> = ended.collect();
+        for socket in &ended {
+            self.maps.forget(*socket);
+        }
+        self.gone(ended, events);
+    }
+
+    /// Processes whose end no record told.
+    pub fn scan_processes(&mut self, events: &mut Vec<Event>) {
+        let at = clock::now();
+        for process in self.known.processes() {
+            if discover::started(process.pid) != Some(process.started) {
+                self.listed.remove(&process.pid);
+                self.known.part(process);
+                events.push(Event::Exit { process, at });
+            }
+        }
+    }
+
+    /// Tells of connections that the core heard of only in passing: their first record was lost, or they
+    /// were handed to another process.
+    pub fn introduce_strangers(&mut self, strangers: &[(SocketId, u32)], events: &mut Vec<Event>) {
+        let wanted: Vec<(u32, By)> = strangers.iter().map(|(socket, pid)| (*pid, self.by(*socket))).collect();
+        let found = discover::sockets(&wanted, &self.targets.ports);
+        for ((socket, _), found) in strangers.iter().zip(found) {
+            if let Some(found) = found
+                && self.introduce(found.process, None, events)
+            {
+                self.open_older(*socket, &found, events);
+            }
+        }
+    }
+}
