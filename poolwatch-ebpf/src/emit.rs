@@ -5,7 +5,6 @@
 
 use aya_ebpf::{
     bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
-    helpers::bpf_get_current_comm,
     maps::ring_buf::RingBufEntry,
 };
 use poolwatch_ebpf::wire::{
@@ -66,7 +65,7 @@ pub unsafe fn open(c: &mut Connection, sk: u64, now: u64) {
         (*record).server_port = if c.family == family::UNIX { 0 } else { kernel::peer_port(sk) };
         (*record).client_port = if c.family == family::UNIX { 0 } else { kernel::own_port(sk) };
         address(&raw mut (*record).server_address, c.family, sk);
-        (*record).comm = bpf_get_current_comm().unwrap_or([0; 16]);
+        (*record).comm = kernel::comm();
         path(record, c.family, sk);
         entry.submit(wake());
     }
@@ -214,6 +213,7 @@ pub unsafe fn connect_failed(sk: u64, candidate: &maps::Candidate, errno: u16, n
         (*record).server_port = kernel::peer_port(sk);
         (*record).errno = errno as u32;
         address(&raw mut (*record).server_address, of, sk);
+        (*record).comm = candidate.comm;
         entry.submit(wake());
     }
 }

@@ -4,7 +4,7 @@ use core::ffi::c_void;
 
 use aya_ebpf::{
     EbpfContext, bindings,
-    helpers::{bpf_get_current_pid_tgid, generated as raw},
+    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, generated as raw},
 };
 
 use crate::maps::offset;
@@ -60,6 +60,12 @@ pub fn thread() -> u64 {
 #[inline(always)]
 pub fn pid() -> u32 {
     (thread() >> 32) as u32
+}
+
+/// The current thread's command name, NUL-padded.
+#[inline(always)]
+pub fn comm() -> [u8; 16] {
+    bpf_get_current_comm().unwrap_or([0; 16])
 }
 
 /// The socket's cookie; only for programs whose argument the verifier knows to be a socket.

@@ -19,6 +19,8 @@ pub struct Candidate {
     pub connected: u64,
     /// Start of the process, nanoseconds since boot.
     pub process_started: u64,
+    /// Command name of the thread.
+    pub comm: [u8; 16],
     /// The process.
     pub pid: u32,
     /// Makes the padding visible.

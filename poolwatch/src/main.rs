@@ -1,7 +1,8 @@
 //! The command: reads what is wanted, does it, and says how it ended by its exit code.
 
 use std::{
-    env, io,
+    env,
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -142,7 +143,10 @@ fn told(code: u8, error: &str) -> u8 {
 }
 
 fn begin_log(settings: LogSettings) {
-    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(settings.level);
+    let log = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_max_level(settings.level);
     match settings.format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),

@@ -69,8 +69,13 @@ unsafe fn connecting(socket: u64) -> Option<()> {
     if socket == 0 || !filter::watched(pid) {
         return None;
     }
-    let candidate =
-        Candidate { connected: kernel::now(), process_started: kernel::process_started(), pid, reserved: 0 };
+    let candidate = Candidate {
+        connected: kernel::now(),
+        process_started: kernel::process_started(),
+        comm: kernel::comm(),
+        pid,
+        reserved: 0,
+    };
     if CANDIDATES.insert(socket, candidate, 0).is_err() {
         maps::count(Counter::CandidatesFull);
     }

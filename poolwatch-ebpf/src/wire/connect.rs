@@ -20,6 +20,8 @@ pub struct ConnectFailed {
     pub errno: u32,
     /// Server's address in network byte order; IPv4 uses the first four bytes.
     pub server_address: [u8; 16],
+    /// Command name of the thread that called `connect()`, NUL-padded: the process may be gone already.
+    pub comm: [u8; 16],
 }
 
 // SAFETY: repr(C), only integers and byte arrays, no padding (asserted below).
@@ -27,4 +29,4 @@ unsafe impl Record for ConnectFailed {
     const KIND: Kind = Kind::ConnectFailed;
 }
 
-const _: () = assert!(size_of::<ConnectFailed>() == 72);
+const _: () = assert!(size_of::<ConnectFailed>() == 88);

@@ -159,7 +159,7 @@ impl Watcher {
                 let inode = inode.unwrap_or(0);
                 self.known.open(*socket, KnownConnection { process, inode, server, since: None, missed: 0 });
             }
-            Event::ConnectFailed { process, .. } if !self.introduce(*process, None, events) => return,
+            Event::ConnectFailed { process, .. } if !self.introduce(*process, Some(&comm), events) => return,
             Event::Request(request) => {
                 if let Some(known) = self.known.connection(request.socket) {
                     // Those that a scan noticed were told already.

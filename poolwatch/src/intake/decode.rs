@@ -28,7 +28,7 @@ pub struct Sighting {
     pub inode: Option<u64>,
     /// Records of this socket that were lost just before.
     pub missed: u32,
-    /// Command name of the thread that opened a connection; empty otherwise.
+    /// Command name of the thread that opened a connection, or tried to; empty otherwise.
     pub comm: String,
     /// A StartupMessage was cut before the parameters that were looked for.
     pub cut: bool,
@@ -98,7 +98,11 @@ pub fn decode(bytes: &[u8]) -> Result<Sighting, Unreadable> {
         Kind::Request => Some(Event::Request(request(&read(bytes)?)?)),
         Kind::Secured => Some(secured(&read(bytes)?)?),
         Kind::Close => Some(close(&read(bytes)?)),
-        Kind::ConnectFailed => Some(connect_failed(&read(bytes)?)?),
+        Kind::ConnectFailed => {
+            let record: ConnectFailed = read(bytes)?;
+            sighting.comm = comm(record.comm);
+            Some(connect_failed(&record)?)
+        }
         Kind::Exit => {
             let record: Exit = read(bytes)?;
             Some(Event::Exit { process: process(header.pid, record.process_started), at: header.time })
