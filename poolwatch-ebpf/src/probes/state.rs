@@ -33,6 +33,14 @@ const RESET: [u16; 2] = [104, 32];
 pub fn tcp_state(context: BtfTracePointContext) -> i32 {
     unsafe {
         let socket = kernel::cookie(context.arg(0));
+        #[cfg(feature = "log")]
+        aya_log_ebpf::debug!(
+            &context,
+            "socket {} {} -> {}",
+            socket,
+            argument(&context, 1),
+            argument(&context, 2)
+        );
         try_tcp_state(
             socket,
             argument(&context, 0),

@@ -186,6 +186,8 @@ impl Agent {
         // ended since the scan after it.
         self.drain()?;
         let absent = self.watcher.scan(&mut self.events);
+        // What happened before this moment is told before it: sums up to a moment are final.
+        let at = clock::now();
         self.drain()?;
         self.watcher.gone(absent, &mut self.events);
         let strangers = self.told.strangers();
@@ -193,7 +195,6 @@ impl Agent {
             self.watcher.introduce_strangers(&strangers, &mut self.events);
         }
         self.events.push(self.watcher.books());
-        let at = clock::now();
         self.events.push(moment(at));
         self.tell()?;
         Ok(at)

@@ -14,7 +14,7 @@ use crate::{
     discover::{self, By, UnixSockets},
     event::{Event, Process, ProcessId, SocketId, Time},
     intake::{Intake, Sighting},
-    probes::{Attached, Maps, Older, catalog::Tier},
+    probes::{Attached, Maps, Older, ProbeLog, catalog::Tier},
 };
 
 /// Ports whose failed connects are told, those of the user included: the kernel's map holds so many.
@@ -34,6 +34,7 @@ pub struct Watcher {
     pub(super) listed: BTreeSet<u32>,
     /// Records that were lost and could not be told of their connection.
     refused: u64,
+    log: ProbeLog,
     // Detaches when dropped.
     _ebpf: aya::Ebpf,
 }
@@ -44,7 +45,7 @@ impl Watcher {
     /// # Errors
     /// When the kernel side's maps cannot be written.
     pub fn new(attached: Attached, targets: Targets) -> Result<Self> {
-        let Attached { ebpf, ring, maps, tier, .. } = attached;
+        let Attached { ebpf, ring, maps, tier, log, .. } = attached;
         let mut watcher = Self {
             intake: Intake::new(ring),
             maps,
@@ -56,6 +57,7 @@ impl Watcher {
             listed: targets.pids.iter().copied().collect(),
             targets,
             refused: 0,
+            log,
             _ebpf: ebpf,
         };
         for pid in watcher.everybody() {
@@ -133,6 +135,9 @@ impl Watcher {
 
     /// Takes all that the ring holds. True when more is left.
     pub fn drain(&mut self, events: &mut Vec<Event>) -> bool {
+        if let Some(show) = &mut self.log {
+            show();
+        }
         let mut sightings = mem::take(&mut self.sightings);
         let more = self.intake.drain(&mut sightings);
         for sighting in sightings.drain(..) {

@@ -13,6 +13,7 @@ use super::{
     calls,
     catalog::{self, Hook, PROBES, Probe, Tier},
     layout,
+    log::{self, ProbeLog},
     maps::Maps,
     verdict::{self, Outcome},
 };
@@ -69,8 +70,9 @@ impl fmt::Display for Refusal {
             }
             Self::NoPrivilege(why) => write!(
                 f,
-                "no privilege to load probes: {why}. Run as root, or with the capabilities CAP_BPF, CAP_PERFMON, \
-                 CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_NET_ADMIN (`poolwatch check` tells which are missing)"
+                "no privilege to load probes: {why}. Run as root, or with the capabilities CAP_BPF and CAP_PERFMON, and for \
+                 older connections CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_SYS_ADMIN (`poolwatch check` tells which are \
+                 missing)"
             ),
             Self::NoFeature(why) => write!(f, "this kernel cannot be watched: {why} (see `poolwatch check`)"),
         }
@@ -91,6 +93,8 @@ pub struct Attached {
     pub states: Vec<ProbeState>,
     /// The tier that is attached.
     pub tier: Tier,
+    /// Shows what the probes log.
+    pub log: ProbeLog,
 }
 
 /// Loads and attaches.
@@ -140,7 +144,8 @@ fn attach_tier(wanted: &Wanted, tier: Tier) -> Result<Attached, Refusal> {
     let records = ebpf.take_map("RECORDS").ok_or_else(|| broken(&"no RECORDS"))?;
     let ring = RingBuf::try_from(records).map_err(|error| broken(&error))?;
     let maps = Maps::take(&mut ebpf).map_err(|error| broken(&error))?;
-    Ok(Attached { ebpf, ring, maps, states, tier })
+    let log = log::take(&mut ebpf);
+    Ok(Attached { ebpf, ring, maps, states, tier, log })
 }
 
 /// What every probe of both tiers does here.

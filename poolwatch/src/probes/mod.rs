@@ -8,11 +8,13 @@ mod calls;
 pub mod catalog;
 mod layout;
 mod load;
+mod log;
 mod maps;
 pub mod verdict;
 
 pub use self::{
     layout::read as layout,
     load::{Attached, Refusal, Survey, Wanted, Watch, attach, survey},
+    log::ProbeLog,
     maps::{KernelBooks, Maps, Older, Standing},
 };
