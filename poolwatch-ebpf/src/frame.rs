@@ -3,7 +3,7 @@
 //! A message may begin and end anywhere in a call's payload; what is cut is carried in the
 //! connection's [`Half`]. Formats: <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 
-use poolwatch_ebpf::wire::{Connection, Counter, RequestKind, by, flags, phase};
+use poolwatch_ebpf::wire::{Connection, Counter, Half, RequestKind, by, flags, phase};
 
 use crate::{
     capture, emit, kernel,
@@ -276,13 +276,10 @@ unsafe fn startup_packet(c: &mut Connection, w: &mut Walk, b: [u8; 8]) -> i64 {
     0
 }
 
-/// Forgets what was carried: the next call of this direction begins a message, or nobody knows.
+/// Forgets what was carried of the server's half: where its next message begins nobody knows.
 #[inline(always)]
 pub fn lose_server(c: &mut Connection) {
-    c.rx.lost = 1;
-    c.rx.remaining = 0;
-    c.rx.header_len = 0;
-    c.rx.capture = capture::NONE;
+    lose(&mut c.rx);
     c.trail = 0;
     c.flags |= flags::APPROXIMATE as u32;
 }
@@ -290,11 +287,16 @@ pub fn lose_server(c: &mut Connection) {
 /// The client's half: its next call is taken to begin a message.
 #[inline(always)]
 pub fn lose_client(c: &mut Connection) {
-    c.tx.lost = 1;
-    c.tx.remaining = 0;
-    c.tx.header_len = 0;
-    c.tx.capture = capture::NONE;
+    lose(&mut c.tx);
     c.flags |= flags::APPROXIMATE as u32;
+}
+
+#[inline(always)]
+fn lose(half: &mut Half) {
+    half.lost = 1;
+    half.remaining = 0;
+    half.header_len = 0;
+    half.capture = capture::NONE;
 }
 
 /// Writes what a ReadyForQuery ends.

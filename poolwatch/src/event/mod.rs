@@ -32,6 +32,21 @@ pub struct ProcessId {
     pub started: u64,
 }
 
+impl ProcessId {
+    /// Nanoseconds in a hundredth of a second.
+    const TICK: u64 = 10_000_000;
+
+    /// From the kernel's own start of the process, nanoseconds since boot.
+    pub const fn from_kernel(pid: u32, nanoseconds: u64) -> Self {
+        Self { pid, started: nanoseconds / Self::TICK }
+    }
+
+    /// Start in nanoseconds since boot, as far as it is known.
+    pub const fn started_nanoseconds(self) -> u64 {
+        self.started.saturating_mul(Self::TICK)
+    }
+}
+
 /// How a connection ended: everything that was seen before the end.
 #[allow(clippy::struct_excessive_bools, reason = "four independent sightings, not a state")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

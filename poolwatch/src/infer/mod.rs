@@ -108,7 +108,7 @@ impl Core {
     /// Any order, repetition or absence of events is taken. Sums are exact when events come in the order of
     /// their time and no event that is older than a `Tick` or `Scrape` comes after it.
     pub fn apply(&mut self, event: &Event, facts: &mut Vec<Fact>) {
-        self.now = self.now.max(moment(event));
+        self.now = self.now.max(event.at().unwrap_or(0));
         match event {
             Event::Probes(probes) => self.probes.clone_from(probes),
             Event::Ready { .. } => self.ready = true,
@@ -177,23 +177,4 @@ fn identity(user: &str, database: &str, replication: bool) -> Identity {
         return Identity::Unidentified;
     }
     Identity::Named { database: database.to_owned(), user: user.to_owned() }
-}
-
-const fn moment(event: &Event) -> Time {
-    match event {
-        Event::Probes(_) | Event::Process(_) | Event::Books { .. } => 0,
-        Event::Request(request) => request.ended,
-        Event::Ready { at }
-        | Event::Open { at, .. }
-        | Event::Startup { at, .. }
-        | Event::Secured { at, .. }
-        | Event::Inflight { at, .. }
-        | Event::Missed { at, .. }
-        | Event::Close { at, .. }
-        | Event::Gone { at, .. }
-        | Event::ConnectFailed { at, .. }
-        | Event::Exit { at, .. }
-        | Event::Tick { at }
-        | Event::Scrape { at } => *at,
-    }
 }

@@ -12,9 +12,6 @@ use crate::{
     postgres::startup::StartupParameters,
 };
 
-/// Nanoseconds in a hundredth of a second, the unit in which `/proc` gives a process's start.
-const TICK: u64 = 10_000_000;
-
 /// An event, and what the agent needs to know beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighting {
@@ -54,11 +51,6 @@ impl Unreadable {
             Self::Field => "record_field",
         }
     }
-}
-
-/// Start of a process in `/proc`'s unit, from the kernel's nanoseconds since boot.
-pub const fn process_started(nanoseconds: u64) -> u64 {
-    nanoseconds / TICK
 }
 
 /// Reads one record.
@@ -105,7 +97,10 @@ pub fn decode(bytes: &[u8]) -> Result<Sighting, Unreadable> {
         }
         Kind::Exit => {
             let record: Exit = read(bytes)?;
-            Some(Event::Exit { process: process(header.pid, record.process_started), at: header.time })
+            Some(Event::Exit {
+                process: ProcessId::from_kernel(header.pid, record.process_started),
+                at: header.time,
+            })
         }
         Kind::Exec => read::<Exec>(bytes).map(|_| None)?,
         Kind::Fork => read::<Fork>(bytes).map(|_| None)?,
@@ -121,14 +116,10 @@ fn read<T: Record>(bytes: &[u8]) -> Result<T, Unreadable> {
     T::read(bytes).ok_or(Unreadable::Short)
 }
 
-const fn process(pid: u32, started: u64) -> ProcessId {
-    ProcessId { pid, started: process_started(started) }
-}
-
 fn open(record: &Open) -> Result<Event, Unreadable> {
     Ok(Event::Open {
         socket: SocketId(record.header.socket),
-        process: process(record.header.pid, record.process_started),
+        process: ProcessId::from_kernel(record.header.pid, record.process_started),
         server: server(
             record.family,
             record.server_address,
@@ -234,7 +225,7 @@ fn close(record: &Close) -> Event {
 
 fn connect_failed(record: &ConnectFailed) -> Result<Event, Unreadable> {
     Ok(Event::ConnectFailed {
-        process: process(record.header.pid, record.process_started),
+        process: ProcessId::from_kernel(record.header.pid, record.process_started),
         server: server(record.family, record.server_address, record.server_port, &[], 0)?,
         at: record.header.time,
         connected: record.connected,

@@ -6,6 +6,6 @@ mod decode;
 mod ring;
 
 pub use self::{
-    decode::{Sighting, Unreadable, decode, process_started},
+    decode::{Sighting, Unreadable, decode},
     ring::{Intake, Totals},
 };

@@ -8,9 +8,6 @@ use poolwatch_ebpf::wire::{Connection, Counter, Half, family, phase, standing};
 
 use crate::event::{ProcessId, Server, SocketId, Time};
 
-/// Nanoseconds in a hundredth of a second, the unit of a process's start.
-const TICK: u64 = 10_000_000;
-
 /// The maps that the agent reads or writes while it runs.
 pub struct Maps {
     connections: HashMap<MapData, u64, Connection>,
@@ -54,7 +51,7 @@ impl Older<'_> {
         let certain = u8::from(self.certain);
         Connection {
             socket: self.socket.0,
-            process_started: self.process.started * TICK,
+            process_started: self.process.started_nanoseconds(),
             inode: self.inode,
             pid: self.process.pid,
             family,
