@@ -251,6 +251,9 @@ unsafe fn ends(c: &mut Connection, w: &Walk, kind: RequestKind) -> i64 {
 unsafe fn startup_packet(c: &mut Connection, w: &mut Walk, b: [u8; 8]) -> i64 {
     let length = u32::from_be_bytes([b[0], b[1], b[2], b[3]]);
     let code = u32::from_be_bytes([b[4], b[5], b[6], b[7]]);
+    if c.told == 0 && code != code::CANCEL {
+        unsafe { emit::open(c, w.sk, w.now) };
+    }
     match code {
         code::SSL if length == 8 => c.awaiting = by::TLS as u8,
         code::GSS if length == 8 => c.awaiting = by::GSS as u8,

@@ -296,7 +296,10 @@ unsafe fn first_contact(socket: u64, sk: u64, length: u64, caller: Caller) -> Op
     c.rx.lost = u32::from(!fresh);
     c.proven = 1;
     filter::holds(c.pid);
-    unsafe { emit::open(c, sk, kernel::now()) };
+    // A fresh one is told by its first whole packet: it may be a CancelRequest, which is no connection.
+    if !fresh {
+        unsafe { emit::open(c, sk, kernel::now()) };
+    }
     Some(connection)
 }
 
