@@ -1,9 +1,9 @@
 //! The connections and processes that the agent has told the core of, with what the core must not
-//! know: map keys, inodes, what a scan saw last.
+//! know: inodes, what a scan saw last.
 
 use std::collections::HashMap;
 
-use crate::event::{ProcessId, Server, SocketId, Time};
+use crate::event::{ProcessId, Server, SocketId};
 
 /// Connections remembered at once; further ones are told but not scanned, and counted.
 const CONNECTIONS: usize = crate::infer::limits::CONNECTIONS;
@@ -17,8 +17,6 @@ pub struct KnownConnection {
     pub inode: u64,
     /// Where it leads.
     pub server: Server,
-    /// Start of the request that the core was told to be under way.
-    pub since: Option<Time>,
     /// Lost records that the core was told of.
     pub missed: u32,
 }

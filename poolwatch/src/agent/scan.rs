@@ -21,12 +21,8 @@ impl Watcher {
                 continue;
             };
             let Some(known) = self.known.connection(socket) else { continue };
-            // Told once and again each time: the core holds what is under way open only so long.
-            let since = standing.since;
-            if since.is_some() || known.since.is_some() {
-                known.since = since;
-                events.extend(since.map(|since| Event::Inflight { socket, at, since }));
-            }
+            // Told again each time: the core holds what is under way open only so long.
+            events.extend(standing.since.map(|since| Event::Inflight { socket, at, since }));
             if standing.missed > known.missed {
                 let records = standing.missed - known.missed;
                 known.missed = standing.missed;

@@ -121,8 +121,7 @@ impl Watcher {
         self.tell_failures(socket.server.port());
         let process = socket.process;
         let (inode, server) = (socket.inode, socket.server.clone());
-        self.known
-            .open(id, KnownConnection { process, inode, server: server.clone(), since: None, missed: 0 });
+        self.known.open(id, KnownConnection { process, inode, server: server.clone(), missed: 0 });
         events.push(Event::Open {
             socket: id,
             process,
@@ -162,7 +161,7 @@ impl Watcher {
                 self.tell_failures(server.port());
                 let (process, server) = (*process, server.clone());
                 let inode = inode.unwrap_or(0);
-                self.known.open(*socket, KnownConnection { process, inode, server, since: None, missed: 0 });
+                self.known.open(*socket, KnownConnection { process, inode, server, missed: 0 });
             }
             Event::ConnectFailed { process, .. } if !self.introduce(*process, Some(&comm), events) => return,
             Event::Request(request) => {
