@@ -1,16 +1,18 @@
 //! What `infer` is told: the one vocabulary between the left of the house and the right.
 //!
 //! Events are plain data without pointers or file descriptors, so that a recording of them replays
-//! anywhere. They carry no SQL, no password and no environment value.
+//! anywhere. They carry no SQL but summaries without literals, no password and no environment value.
 
 mod request;
 mod server;
+mod statement;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     request::{Request, RequestKind, SqlState, Transaction},
     server::Server,
+    statement::{Outcome, Query, QueryId, Statement},
 };
 
 /// Nanoseconds of `CLOCK_MONOTONIC`.
@@ -18,6 +20,10 @@ pub type Time = u64;
 
 /// One second as a [`Time`].
 pub const SECOND: Time = 1_000_000_000;
+
+/// Queries that are remembered: of more, the one that was told first is forgotten, and told again
+/// before the next statement of it.
+pub const QUERIES: usize = 32_768;
 
 /// A socket's identity, never used twice while the agent runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -144,6 +150,10 @@ pub enum Event {
         /// `tls` or `gss`.
         by: String,
     },
+    /// A query of which statements follow; told anew when [`QUERIES`] others were told since.
+    Query(Query),
+    /// A statement ended.
+    Statement(Statement),
     /// A request was answered.
     Request(Request),
     /// Seen by a scan: a request is under way that has no [`Event::Request`] yet.
@@ -225,7 +235,8 @@ impl Event {
     /// When it happened, or was noticed; `None` for what is told without a time.
     pub const fn at(&self) -> Option<Time> {
         match self {
-            Self::Probes(_) | Self::Process(_) | Self::Books { .. } => None,
+            Self::Probes(_) | Self::Process(_) | Self::Query(_) | Self::Books { .. } => None,
+            Self::Statement(statement) => Some(statement.ended),
             Self::Request(request) => Some(request.ended),
             Self::Ready { at }
             | Self::Open { at, .. }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{SocketId, Time};
+use super::{QueryId, SocketId, Time};
 
 /// The five characters of an SQLSTATE.
 /// Source: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
@@ -90,6 +90,8 @@ pub struct Request {
     pub operation: String,
     /// SQLSTATE of the first error.
     pub sqlstate: Option<SqlState>,
+    /// The query of its longest statement, where that is known.
+    pub query: Option<QueryId>,
     /// Rows, completions and errors are incomplete.
     pub approximate: bool,
 }

@@ -128,6 +128,7 @@ impl Core {
                 self.identify(*socket, identity(user, database, *replication), *at, facts);
             }
             Event::Secured { socket, at, by } => self.hide(*socket, by, *at, facts),
+            Event::Query(_) | Event::Statement(_) => {}
             Event::Request(request) => self.request(request, facts),
             Event::Inflight { socket, at, since } => self.inflight(*socket, *since.min(at), facts),
             Event::Missed { socket, at, records } => self.miss(*socket, *records, *at, facts),

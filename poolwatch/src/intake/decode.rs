@@ -189,6 +189,7 @@ fn request(record: &RequestRecord) -> Result<Request, Unreadable> {
         received: record.received,
         operation: operation(&record.tag),
         sqlstate: SqlState::new(record.sqlstate),
+        query: None,
         approximate: record.flags & flags::APPROXIMATE != 0,
     })
 }

@@ -111,21 +111,7 @@ fn life(connection: &Connection, end: Time) -> u128 {
     u128::from(end.saturating_sub(connection.born))
 }
 
-/// When an event happened; `None` where it does not say.
+/// When an event happened; `None` where it does not say, or where that is of no weight.
 pub fn time(event: &Event) -> Option<Time> {
-    match event {
-        Event::Request(request) => Some(request.ended),
-        Event::Open { at, .. }
-        | Event::Startup { at, .. }
-        | Event::Secured { at, .. }
-        | Event::Inflight { at, .. }
-        | Event::Missed { at, .. }
-        | Event::Close { at, .. }
-        | Event::Gone { at, .. }
-        | Event::ConnectFailed { at, .. }
-        | Event::Exit { at, .. }
-        | Event::Tick { at }
-        | Event::Scrape { at } => Some(*at),
-        Event::Process(_) | Event::Probes(_) | Event::Ready { .. } | Event::Books { .. } => None,
-    }
+    if matches!(event, Event::Ready { .. }) { None } else { event.at() }
 }

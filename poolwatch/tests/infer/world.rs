@@ -70,6 +70,7 @@ pub fn request(socket: u64, from: u64, to: u64) -> Request {
         received: 60,
         operation: "SELECT".to_owned(),
         sqlstate: None,
+        query: None,
         approximate: false,
     }
 }

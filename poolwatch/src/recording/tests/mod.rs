@@ -8,8 +8,8 @@ use super::{Header, ReadError, Writer, read};
 use crate::{
     clock::Clock,
     event::{
-        Ending, Event, ProbeState, Process, ProcessId, Request, RequestKind, SECOND, Server, SocketId,
-        SqlState, Time, Transaction,
+        Ending, Event, Outcome, ProbeState, Process, ProcessId, Query, QueryId, Request, RequestKind, SECOND,
+        Server, SocketId, SqlState, Statement, Time, Transaction,
     },
     infer::settings::{ServerSettings, Settings},
 };
@@ -57,6 +57,7 @@ fn request(ended: Time) -> Event {
         received: 4000,
         operation: "SELECT".into(),
         sqlstate: SqlState::new(*b"23505"),
+        query: Some(QueryId(7)),
         approximate: true,
     })
 }
@@ -99,6 +100,17 @@ fn every_kind() -> Vec<Event> {
         },
         Event::Startup { socket, at, user: "app".into(), database: "shop".into(), replication: true },
         Event::Secured { socket, at, by: "tls".into() },
+        Event::Query(Query { id: QueryId(7), summary: "SELECT shop".into(), operation: "SELECT".into() }),
+        Event::Statement(Statement {
+            socket,
+            query: Some(QueryId(7)),
+            ended: at,
+            took: Some(3000),
+            rows: 17,
+            outcome: Outcome::Failed,
+            resumed: 1,
+            sqlstate: SqlState::new(*b"23505"),
+        }),
         request(at),
         Event::Inflight { socket, at, since: at - 2 },
         Event::Missed { socket, at, records: 3 },
