@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{SocketId, SqlState, Time};
 
 /// Names a query: statements that differ in literals alone share it.
-/// It is libpg_query's fingerprint: <https://github.com/pganalyze/libpg_query/wiki/Fingerprinting>.
+/// It is the fingerprint of `libpg_query`: <https://github.com/pganalyze/libpg_query/wiki/Fingerprinting>.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct QueryId(pub u64);
 
