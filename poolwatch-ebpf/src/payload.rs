@@ -102,6 +102,23 @@ pub fn next_segment(walk: &mut Walk) -> i64 {
     0
 }
 
+/// Goes to the first byte of the payload, past empty segments; false when none is found.
+#[inline(always)]
+pub fn first_byte(walk: &mut Walk) -> bool {
+    const EMPTY_SEGMENTS: u32 = 8;
+    let mut segment = 0;
+    while segment < EMPTY_SEGMENTS {
+        if walk.at < walk.end {
+            return true;
+        }
+        if next_segment(walk) != 0 {
+            return false;
+        }
+        segment += 1;
+    }
+    walk.at < walk.end
+}
+
 #[inline(always)]
 fn unread(walk: &mut Walk) -> i64 {
     walk.done = done::UNREAD;

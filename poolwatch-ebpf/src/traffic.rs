@@ -6,7 +6,7 @@ use crate::{
     emit, filter, frame,
     kernel::{self, Caller, Registers},
     maps::{self, CANDIDATES, CHUNKS, CONNECTIONS, EMPTY_CONNECTION},
-    payload, resync,
+    payload, queue, resync,
     walk::{State, Walk, done},
 };
 
@@ -49,6 +49,7 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
             c.sending = 0;
             c.sending_bytes = 0;
             c.sending_executes = 0;
+            c.asking = 0;
         }
         let mut state = State { connection, walk, chunk };
         kernel::repeat(maps::hops(), frame::step_client, &mut state);
@@ -213,7 +214,7 @@ fn start_of(c: &Connection, sk: u64, now: u64) -> u64 {
 unsafe fn answered(c: &mut Connection, w: &mut Walk) -> bool {
     let asked = c.awaiting;
     c.awaiting = 0;
-    if w.at >= w.end && payload::next_segment(w) != 0 {
+    if !payload::first_byte(w) {
         return false;
     }
     let answer = kernel::read_user(w.at, 0u8);
@@ -259,6 +260,7 @@ pub unsafe fn end(c: &mut Connection, why: u16, errno: u16) {
     if c.ready == 0 && c.midstream == 0 {
         ended_by |= ended_by::STARTUP;
     }
+    queue::forget_deep(c);
     unsafe { emit::close(c, ended_by, errno, kernel::now()) };
     let _ = CONNECTIONS.remove(c.socket);
 }
@@ -323,7 +325,7 @@ unsafe fn begins_startup(sk: u64, length: u64, registers: Option<Registers>) -> 
     if !payload::point(walk, &mut half, &registers, payload::form(&registers)) {
         return false;
     }
-    if walk.at >= walk.end && payload::next_segment(walk) != 0 {
+    if !payload::first_byte(walk) {
         return false;
     }
     let there = walk.end.wrapping_sub(walk.at);

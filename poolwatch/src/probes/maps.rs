@@ -78,6 +78,8 @@ impl KernelBooks {
     /// Losses by place.
     pub fn lost(&self) -> Vec<(String, u64)> {
         self.named(&[
+            (Counter::RequestsRingFull, "ring_requests"),
+            (Counter::TextsRingFull, "ring_texts"),
             (Counter::RingFull, "ring"),
             (Counter::ConnectionsFull, "kernel_connections"),
             (Counter::CandidatesFull, "kernel_candidates"),
