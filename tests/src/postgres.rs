@@ -56,6 +56,11 @@ const SETTINGS: [&str; 9] = [
 impl Server {
     /// Starts a server and waits until it takes connections.
     pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with settings of the test's own, each `name=value`.
+    pub fn start_with(settings: &[String]) -> Result<Self> {
         let directory = place::scratch()?;
         let data = directory.path().join("data");
         let sockets = directory.path().join("sockets");
@@ -65,7 +70,7 @@ impl Server {
         let port = place::free_port()?;
         let mut command = as_postgres("postgres")?;
         command.arg("-D").arg(&data).arg("-k").arg(&sockets).args(["-p", &port.to_string()]);
-        for setting in SETTINGS {
+        for setting in SETTINGS.into_iter().chain(settings.iter().map(String::as_str)) {
             command.args(["-c", setting]);
         }
         let server = Self { process: Process::start("postgres", &mut command)?, port, directory };
@@ -80,6 +85,11 @@ impl Server {
             Ok((answer.code == 0).then_some(()))
         })
         .with_context(|| self.process.errors())
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
     }
 
     /// Its port, also in the name of the UNIX socket.

@@ -129,7 +129,8 @@ func batches(mode pgx.QueryExecMode, rounds int) {
 		own.Must(connection.SendBatch(nowhere, batch).Close())
 		if number%5 == 0 {
 			broken := &pgx.Batch{}
-			broken.Queue(selectItem, books.Item())
+			// By the simple protocol all of these are one text, which says how many complete.
+			broken.Queue("/* completes 1 */ "+selectItem, books.Item())
 			broken.Queue("select 1 / (id - 1) from item where id = $1", 1)
 			broken.Queue(selectItem, books.Item())
 			books.Call(1)
