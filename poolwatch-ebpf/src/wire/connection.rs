@@ -238,8 +238,14 @@ impl Connection {
 }
 
 #[cfg(feature = "user")]
-// SAFETY: repr(C), only integers and arrays of them, no padding.
-unsafe impl aya::Pod for Connection {}
+mod pod {
+    // SAFETY: repr(C), only integers and arrays of them, no padding.
+    unsafe impl aya::Pod for super::Connection {}
+    // SAFETY: repr(C), only integers, no padding.
+    unsafe impl aya::Pod for super::Deep {}
+    // SAFETY: repr(C), only integers, no padding.
+    unsafe impl aya::Pod for super::Waiting {}
+}
 
 // With the map's own 56 bytes an element must fit the kernel allocator's 2,048-byte class.
 const _: () = assert!(size_of::<Connection>() <= 2048 - 56 && size_of::<Waiting>() == 16);
