@@ -28,6 +28,7 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
         };
         let c = &mut *connection;
         if result <= 0 {
+            payload::last_of_vector(&mut c.tx);
             unix_reset(c, result);
             return None;
         }
@@ -53,6 +54,10 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
         }
         let mut state = State { connection, walk, chunk };
         kernel::repeat(maps::hops(), frame::step_client, &mut state);
+        // A message that was sent in part ends its sendmmsg, without an error.
+        if walk.partial != 0 {
+            payload::last_of_vector(&mut (*connection).tx);
+        }
         after_sent(&mut *connection, walk)
     }
 }
@@ -119,6 +124,7 @@ pub unsafe fn received(
         let connection = CONNECTIONS.get_ptr_mut(socket)?;
         let c = &mut *connection;
         if result < 0 {
+            payload::last_of_vector(&mut c.rx);
             unix_reset(c, result);
             return None;
         }
