@@ -12,6 +12,9 @@ use crate::{
 
 /// `MSG_PEEK`: the bytes will be read again.
 const PEEK: u64 = 2;
+/// `MSG_TRUNC`: TCP throws the bytes away instead of handing them over.
+/// Source: <https://man7.org/linux/man-pages/man7/tcp.7.html>.
+const TRUNC: u64 = 0x20;
 /// `ECONNRESET` and `EPIPE`
 const RESET: [i64; 2] = [-104, -32];
 /// Malformed messages after which an unproven socket is given up.
@@ -140,7 +143,8 @@ pub unsafe fn received(
         let chunk = CHUNKS.get_ptr_mut(0)?.cast::<u8>();
         let walk = Walk::begin(sk, result as u64)?;
         c.last = walk.now;
-        let registers = caller.registers();
+        let thrown_away = message_flags & TRUNC != 0 && c.family != family::UNIX;
+        let registers = if thrown_away { None } else { caller.registers() };
         if !point(walk, c, registers, messages, true) {
             return None;
         }
