@@ -145,6 +145,12 @@ pub unsafe fn received(
         c.last = walk.now;
         let thrown_away = message_flags & TRUNC != 0 && c.family != family::UNIX;
         let registers = if thrown_away { None } else { caller.registers() };
+        if messages > 0 {
+            // Then the result counts messages.
+            c.copied_known = 0;
+        } else if c.family != family::UNIX {
+            bypassed(c, sk, result as u32);
+        }
         if !point(walk, c, registers, messages, true) {
             return None;
         }
@@ -171,6 +177,26 @@ pub unsafe fn received(
         resync::tail(c, walk, &registers, payload::form(&registers), result as u64);
         Some(())
     }
+}
+
+/// Bytes left the socket by another way than a call that shows them: `splice()` for one.
+#[inline(always)]
+unsafe fn bypassed(c: &mut Connection, sk: u64, received: u32) {
+    let copied = kernel::copied(sk);
+    let past = copied.wrapping_sub(received).wrapping_sub(c.copied);
+    let known = c.copied_known;
+    c.copied = copied;
+    c.copied_known = 1;
+    if known == 0 || past == 0 {
+        return;
+    }
+    // COPY data, as below.
+    if c.rx.lost == 0 && c.rx.capture == 0 && c.rx.remaining >= past {
+        c.rx.remaining -= past;
+        return;
+    }
+    maps::count(Counter::PayloadUnread);
+    frame::lose_server(c);
 }
 
 /// Points the walk at the payload; when it cannot be seen, this direction is lost.
