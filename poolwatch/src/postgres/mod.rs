@@ -2,4 +2,5 @@
 //!
 //! No I/O, no clock, no panic. Bytes may be cut anywhere, because the kernel side keeps only heads.
 
+pub mod sql;
 pub mod startup;
