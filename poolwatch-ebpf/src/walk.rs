@@ -56,8 +56,8 @@ pub struct Walk {
     pub sk: u64,
     /// One of [`done`].
     pub done: u32,
-    /// Makes the padding visible.
-    pub reserved: u32,
+    /// 1 = the last segment holds more than was moved.
+    pub partial: u32,
 }
 
 /// What the loop's callback gets: pointers into maps only.
@@ -86,6 +86,7 @@ impl Walk {
         walk.chunk_len = 0;
         walk.sk = sk;
         walk.done = done::NO;
+        walk.partial = 0;
         Some(walk)
     }
 

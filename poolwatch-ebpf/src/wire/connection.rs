@@ -158,6 +158,10 @@ pub struct Connection {
     pub rows: u32,
     /// `ErrorResponse` of the current answer.
     pub errors: u32,
+    /// TCP's count of bytes read, as it stood after the last of them.
+    pub copied: u32,
+    /// 1 = it is known.
+    pub copied_known: u32,
     /// Bytes used of `head`.
     pub head_len: u32,
     /// Statements of the current answer that ended.
@@ -238,8 +242,14 @@ impl Connection {
 }
 
 #[cfg(feature = "user")]
-// SAFETY: repr(C), only integers and arrays of them, no padding.
-unsafe impl aya::Pod for Connection {}
+mod pod {
+    // SAFETY: repr(C), only integers and arrays of them, no padding.
+    unsafe impl aya::Pod for super::Connection {}
+    // SAFETY: repr(C), only integers, no padding.
+    unsafe impl aya::Pod for super::Deep {}
+    // SAFETY: repr(C), only integers, no padding.
+    unsafe impl aya::Pod for super::Waiting {}
+}
 
 // With the map's own 56 bytes an element must fit the kernel allocator's 2,048-byte class.
 const _: () = assert!(size_of::<Connection>() <= 2048 - 56 && size_of::<Waiting>() == 16);

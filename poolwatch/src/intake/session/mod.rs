@@ -9,6 +9,8 @@ mod portals;
 mod prepared;
 mod room;
 mod said;
+#[cfg(test)]
+mod tests;
 mod told;
 
 use std::collections::HashMap;
@@ -25,7 +27,7 @@ use self::{
 };
 use crate::{
     event::{Event, Outcome, Request, RequestKind, SocketId, SqlState, Transaction},
-    postgres::sql::Reader,
+    postgres::{sql::Reader, tag},
 };
 
 /// Connections with a dialogue at once; the statements of further ones are of unknown queries.
@@ -36,7 +38,6 @@ const NAMES: usize = 262_144;
 const ASKED: usize = 262_144;
 
 /// All connections' dialogues.
-#[derive(Debug)]
 pub struct Sessions {
     dialogues: HashMap<SocketId, Session>,
     shared: Shared,
@@ -48,6 +49,8 @@ pub struct Sessions {
 struct Session {
     dialogue: Dialogue,
     assembly: Assembly,
+    /// First word of the tag of a request's first statement.
+    operation: Option<(u32, String)>,
 }
 
 impl Default for Sessions {
@@ -98,6 +101,9 @@ impl Sessions {
     pub fn statement(&mut self, record: &StatementRecord, events: &mut Vec<Event>) {
         let socket = SocketId(record.header.socket);
         let Some((session, shared)) = self.session(&record.header) else { return };
+        if record.nth == 0 {
+            session.operation = Some((record.request, tag::operation(&record.tag).to_owned()));
+        }
         let ended = Ended {
             request: record.request,
             nth: record.nth,
@@ -122,11 +128,19 @@ impl Sessions {
             let what = (record.statement, u32::from(record.bound) & BOUND != 0);
             session.dialogue.executed(socket, (record.request, nth), what, request.ended, shared);
         }
+        if let Some((of, operation)) = session.operation.take()
+            && of == record.request
+            && record.outcomes > 1
+        {
+            request.operation = operation;
+        }
         let statements = matches!(request.kind, RequestKind::Query | RequestKind::Sync);
-        if record.outcome != 0 && statements && u32::from(record.flags & flags::MERGED) == 0 {
+        if record.outcome != 0 && statements && record.flags & flags::MERGED == 0 {
+            let seen = record.flags & flags::NO_START == 0;
             let ended = Ended {
                 request: record.request,
-                nth: record.outcomes.saturating_sub(1),
+                // Whatever was asked for stands somewhere else than there.
+                nth: if seen { record.outcomes.saturating_sub(1) } else { u32::MAX },
                 at: record.outcome_at.min(request.ended),
                 started: request.started,
                 rows: record.last_rows,
@@ -142,6 +156,10 @@ impl Sessions {
             if rolled_back { Outcome::Failed } else { Outcome::Completed }
         });
         let last = record.request.wrapping_add(record.merged.max(1) - 1);
+        if record.flags & flags::NO_START != 0 {
+            self.tell(socket, events);
+            return;
+        }
         let longest = session.dialogue.answered(socket, last, request.ended, over, shared);
         self.tell(socket, events);
         if let Some(query) = longest {
