@@ -7,41 +7,16 @@ use anyhow::{Result, ensure};
 use poolwatch_tests::{
     need,
     need::Feature,
-    postgres::Way,
     wire::{
         books::{Calls, differences},
         coverage::Row,
-        driver::{Driver, Runs},
+        driver::{self, Driver},
         run::{For, Run},
     },
 };
 
 /// The least that counts as a run.
 const LEAST: u64 = 10_000;
-
-const fn driver(name: &'static str, user: &'static str, runs: Runs, way: Way, calls: u32) -> Driver {
-    Driver { name, user, runs, way, calls }
-}
-
-const PSYCOPG3: Driver = driver("psycopg 3", "psycopg3", Runs::Python("wire_psycopg3.py"), Way::Tcp4, 10_000);
-const PSYCOPG2: Driver = driver("psycopg2", "psycopg2", Runs::Python("wire_psycopg2.py"), Way::Unix, 8000);
-const ASYNCPG: Driver = driver("asyncpg", "asyncpg", Runs::Python("wire_asyncpg.py"), Way::Tcp4, 11_500);
-const NODE_PG: Driver = driver("node-pg", "node_pg", Runs::Node("wire_pg.js"), Way::Tcp4, 11_500);
-const POSTGRES_JS: Driver =
-    driver("postgres.js", "postgres_js", Runs::Node("wire_postgres.js"), Way::Tcp4, 12_000);
-const PGJDBC: Driver = driver("pgjdbc", "pgjdbc", Runs::Java("WireJdbc.java"), Way::Tcp4, 10_000);
-const PGX: Driver = driver("pgx v5", "pgx", Runs::Go("wire_pgx"), Way::Tcp4, 11_000);
-const LIB_PQ: Driver = driver("lib/pq", "lib_pq", Runs::Go("wire_pq"), Way::Tcp4, 12_000);
-const TOKIO_POSTGRES: Driver = driver(
-    "tokio-postgres",
-    "tokio_postgres",
-    Runs::Rust("poolwatch-wire-tokio-postgres"),
-    Way::Tcp4,
-    11_000,
-);
-const SQLX: Driver = driver("sqlx", "sqlx", Runs::Rust("poolwatch-wire-sqlx"), Way::Tcp4, 13_000);
-const RUBY_PG: Driver = driver("Ruby pg", "ruby_pg", Runs::Ruby("wire_pg.rb"), Way::Unix, 13_000);
-const PHP_PDO: Driver = driver("PHP pdo_pgsql", "php_pdo", Runs::Php("wire_pdo.php"), Way::Tcp4, 11_000);
 
 /// Tells each difference, and fails when there is one.
 fn equal(what: &str, run: &Run, one: &Calls, other: &Calls) -> Result<()> {
@@ -99,7 +74,8 @@ fn counts_are_the_servers(driver: &Driver) -> Result<()> {
     ensure!(seen.unknown == books.empty, "{} of unknown text", seen.unknown);
     ensure!(seen.failed == books.failed, "{} failed", seen.failed);
     ensure!(seen.resumed == books.resumed, "{} resumed", seen.resumed);
-    let note = format!("{}: {}", run.own.version, run.own.modes.keys().cloned().collect::<Vec<_>>().join("; "));
+    let note =
+        format!("{}: {}", run.own.version, run.own.modes.keys().cloned().collect::<Vec<_>>().join("; "));
     let (server, poolwatch) = (books.calls(), seen.calls());
     Row { section: "drivers", row: driver.name.to_owned(), server, poolwatch, verdict: "exact", note }
         .leave(driver.user)
@@ -117,16 +93,18 @@ macro_rules! drivers {
 }
 
 drivers! {
-    psycopg3_counts: PSYCOPG3,
-    psycopg2_counts: PSYCOPG2,
-    asyncpg_counts: ASYNCPG,
-    node_pg_counts: NODE_PG,
-    postgres_js_counts: POSTGRES_JS,
-    pgjdbc_counts: PGJDBC,
-    pgx_counts: PGX,
-    lib_pq_counts: LIB_PQ,
-    tokio_postgres_counts: TOKIO_POSTGRES,
-    sqlx_counts: SQLX,
-    ruby_pg_counts: RUBY_PG,
-    php_pdo_counts: PHP_PDO,
+    psql_pgbench_counts: driver::PSQL,
+    libpq_counts: driver::LIBPQ,
+    psycopg3_counts: driver::PSYCOPG3,
+    psycopg2_counts: driver::PSYCOPG2,
+    asyncpg_counts: driver::ASYNCPG,
+    node_pg_counts: driver::NODE_PG,
+    postgres_js_counts: driver::POSTGRES_JS,
+    pgjdbc_counts: driver::PGJDBC,
+    pgx_counts: driver::PGX,
+    lib_pq_counts: driver::LIB_PQ,
+    tokio_postgres_counts: driver::TOKIO_POSTGRES,
+    sqlx_counts: driver::SQLX,
+    ruby_pg_counts: driver::RUBY_PG,
+    php_pdo_counts: driver::PHP_PDO,
 }

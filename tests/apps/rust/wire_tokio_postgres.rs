@@ -139,7 +139,8 @@ async fn simple(own: &mut Own, client: &Client, rounds: i32) -> Result<()> {
     for number in 0..rounds {
         own.call(4);
         client.simple_query(&format!("select name from item where id = {}", own::item())).await?;
-        let several = format!("select {number}; update item set note = 'it''s {number}' where id = 5; select 'b'");
+        let several =
+            format!("select {number}; update item set note = 'it''s {number}' where id = 5; select 'b'");
         client.batch_execute(&several).await?;
         if number % 20 == 0 {
             own.call(1);

@@ -129,7 +129,12 @@ impl Books {
         for statement in said.iter().take(most) {
             // Its portal is the unnamed one too, and is dropped with it.
             self.drop_portal(session, "");
-            count(&mut self.completed, &statement.fingerprint);
+            let name = match &statement.kind {
+                // It runs what was prepared, and is named so on both sides.
+                Kind::Execute { name } => session.prepared.get(name),
+                _ => None,
+            };
+            count(&mut self.completed, name.unwrap_or(&statement.fingerprint));
             self.expect(session, entry, statement);
         }
         Ok(())

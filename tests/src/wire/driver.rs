@@ -1,8 +1,8 @@
 //! The drivers: which program speaks through each, what it needs, and over which way it goes.
 
-use std::{path::PathBuf, process::Command};
+use std::{env, process::Command};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::{
     need::{self, Feature},
@@ -48,6 +48,50 @@ pub enum Runs {
     Shell(&'static str),
 }
 
+const fn driver(name: &'static str, user: &'static str, runs: Runs, way: Way, calls: u32) -> Driver {
+    Driver { name, user, runs, way, calls }
+}
+
+/// psycopg 3.
+pub const PSYCOPG3: Driver =
+    driver("psycopg 3", "psycopg3", Runs::Python("wire_psycopg3.py"), Way::Tcp4, 10_000);
+/// psycopg2.
+pub const PSYCOPG2: Driver =
+    driver("psycopg2", "psycopg2", Runs::Python("wire_psycopg2.py"), Way::Unix, 8000);
+/// asyncpg.
+pub const ASYNCPG: Driver = driver("asyncpg", "asyncpg", Runs::Python("wire_asyncpg.py"), Way::Tcp4, 11_500);
+/// node-pg, with pg-cursor.
+pub const NODE_PG: Driver = driver("node-pg", "node_pg", Runs::Node("wire_pg.js"), Way::Tcp4, 11_500);
+/// postgres.js.
+pub const POSTGRES_JS: Driver =
+    driver("postgres.js", "postgres_js", Runs::Node("wire_postgres.js"), Way::Tcp4, 12_000);
+/// pgjdbc.
+pub const PGJDBC: Driver = driver("pgjdbc", "pgjdbc", Runs::Java("WireJdbc.java"), Way::Tcp4, 10_000);
+/// pgx.
+pub const PGX: Driver = driver("pgx v5", "pgx", Runs::Go("wire_pgx"), Way::Tcp4, 11_000);
+/// lib/pq.
+pub const LIB_PQ: Driver = driver("lib/pq", "lib_pq", Runs::Go("wire_pq"), Way::Tcp4, 12_000);
+/// tokio-postgres.
+pub const TOKIO_POSTGRES: Driver = driver(
+    "tokio-postgres",
+    "tokio_postgres",
+    Runs::Rust("poolwatch-wire-tokio-postgres"),
+    Way::Tcp4,
+    11_000,
+);
+/// sqlx.
+pub const SQLX: Driver = driver("sqlx", "sqlx", Runs::Rust("poolwatch-wire-sqlx"), Way::Tcp4, 13_000);
+/// Ruby's pg.
+pub const RUBY_PG: Driver = driver("Ruby pg", "ruby_pg", Runs::Ruby("wire_pg.rb"), Way::Unix, 13_000);
+/// PHP's `pdo_pgsql`.
+pub const PHP_PDO: Driver = driver("PHP pdo_pgsql", "php_pdo", Runs::Php("wire_pdo.php"), Way::Tcp4, 11_000);
+
+/// libpq's own programs.
+pub const PSQL: Driver =
+    driver("psql, pgbench", "psql_pgbench", Runs::Shell("wire_psql.sh"), Way::Unix, 1800);
+/// libpq.
+pub const LIBPQ: Driver = driver("libpq", "libpq", Runs::C("wire_libpq"), Way::Tcp4, 11_500);
+
 impl Driver {
     /// What the machine must have.
     pub const fn feature(&self) -> Feature {
@@ -81,13 +125,13 @@ impl Driver {
             Runs::Rust(name) => command.arg(place::built(name)?),
             Runs::Ruby(script) => command.arg("ruby").arg(apps.join("ruby").join(script)),
             Runs::Php(script) => command.arg("php").arg(apps.join("php").join(script)),
-            Runs::Shell(script) => command.arg("sh").arg(apps.join("libpq").join(script)),
+            Runs::Shell(script) => {
+                let tools = need::postgres().map_err(|reason| anyhow!(reason))?;
+                let path = env::var_os("PATH").unwrap_or_default();
+                command.env("PATH", env::join_paths([tools].into_iter().chain(env::split_paths(&path)))?);
+                command.arg("sh").arg(apps.join("libpq").join(script))
+            }
         };
         Ok(command)
-    }
-
-    /// The place of PostgreSQL's tools, for a script.
-    pub fn tools() -> Option<PathBuf> {
-        need::postgres().ok()
     }
 }

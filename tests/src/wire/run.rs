@@ -132,7 +132,13 @@ fn command(server: &Server, driver: &Driver, what: For) -> Result<Command> {
 
 fn watch(recording: &Path, pid: u32) -> Result<Agent> {
     let pid = pid.to_string();
-    Agent::start([OsStr::new("record"), OsStr::new("-o"), recording.as_os_str(), "--pid".as_ref(), pid.as_ref()])
+    Agent::start([
+        OsStr::new("record"),
+        OsStr::new("-o"),
+        recording.as_os_str(),
+        "--pid".as_ref(),
+        pid.as_ref(),
+    ])
 }
 
 /// Waits until the page has the end of all connections; its number of requests.
@@ -157,11 +163,14 @@ fn printed(program: &Process) -> Result<(Vec<String>, Own)> {
 
 fn books(server: &Server, driver: &Driver) -> Result<Books> {
     let user = driver.user;
-    let rows = server.psql("postgres", &format!(
-        "select coalesce(json_agg(json_build_object('calls', calls, 'text', query)), '[]') \
+    let rows = server.psql(
+        "postgres",
+        &format!(
+            "select coalesce(json_agg(json_build_object('calls', calls, 'text', query)), '[]') \
          from pg_stat_statements where toplevel and userid = '{user}'::regrole \
          and dbid = (select oid from pg_database where datname = '{user}')"
-    ))?;
+        ),
+    )?;
     let rows: Vec<Row> = serde_json::from_str(&rows).context("pg_stat_statements as JSON")?;
     // The log has its own process, which is a moment behind.
     server.psql("postgres", &format!("select '{LAST}'"))?;

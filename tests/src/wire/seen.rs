@@ -83,10 +83,12 @@ impl Seen {
             }
             Event::Request(request) if ours(request.socket) && request.kind != RequestKind::Startup => {
                 self.requests += u64::from(request.merged);
-                self.timed.extend(request.started.map(|started| Timed {
-                    started: i128::from(started),
-                    ended: i128::from(request.ended),
-                }));
+                self.timed.extend(
+                    request.started.map(|started| Timed {
+                        started: i128::from(started),
+                        ended: i128::from(request.ended),
+                    }),
+                );
             }
             Event::Books { lost, unparsed, .. } => {
                 self.lost = lost.into_iter().filter(|(_, number)| *number > 0).collect();

@@ -70,7 +70,8 @@ impl Reader {
 
     fn statement(&mut self, text: &str, raw: &RawStmt) -> Result<Statement> {
         let text = part(text, raw).context("a statement lies in its text")?;
-        let node = raw.stmt.as_ref().and_then(|stmt| stmt.node.as_ref()).context("a statement is something")?;
+        let node =
+            raw.stmt.as_ref().and_then(|stmt| stmt.node.as_ref()).context("a statement is something")?;
         let fingerprint = name(text)?;
         self.texts.entry(fingerprint.clone()).or_insert_with(|| text.trim().to_owned());
         Ok(Statement { fingerprint, kind: kind(node, text)? })
