@@ -41,6 +41,13 @@ pub struct Script {
     pub cut: bool,
 }
 
+impl Script {
+    /// A query that is known already, as a text of its own.
+    pub fn of(query: Arc<Query>) -> Self {
+        Self { statements: vec![Spoken { query, effect: Effect::None }], cut: false }
+    }
+}
+
 /// One statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spoken {
