@@ -80,7 +80,7 @@ unsafe fn step<const SERVER_SENT: bool>(state: &State) -> i64 {
         if SERVER_SENT {
             c.received += length;
         } else {
-            c.sending_bytes += length;
+            c.sending_bytes = c.sending_bytes.wrapping_add(length);
         }
         if ended && half_capture::<SERVER_SENT>(c) != capture::NONE {
             unsafe { capture::ended::<SERVER_SENT>(c, w) };
@@ -224,6 +224,9 @@ unsafe fn client_message(c: &mut Connection, w: &mut Walk, b: [u8; 8]) -> i64 {
         return 1;
     }
     c.tx.remaining = length - 4;
+    if !matches!(letter, b'p' | b'd' | b'c' | b'f') {
+        c.tx.reserved = 1;
+    }
     match letter {
         b'E' => c.sending_executes += 1,
         b'Q' => return unsafe { ends(c, w, RequestKind::Query) },
@@ -231,7 +234,7 @@ unsafe fn client_message(c: &mut Connection, w: &mut Walk, b: [u8; 8]) -> i64 {
         b'F' => return unsafe { ends(c, w, RequestKind::FunctionCall) },
         b'X' => c.ending |= poolwatch_ebpf::wire::ended_by::TERMINATE as u8,
         // Authentication and COPY data begin no request of their own.
-        b'p' | b'd' | b'c' | b'f' if c.sending_executes == 0 && c.sending == w.started => c.sending = 0,
+        b'p' | b'd' | b'c' | b'f' if c.tx.reserved == 0 => c.sending = 0,
         _ => {}
     }
     0

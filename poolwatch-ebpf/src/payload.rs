@@ -75,6 +75,22 @@ fn next_message(half: &mut Half, vector: u64, length: u64) -> u64 {
     index & 1023
 }
 
+/// Goes to the first segment that is not empty; false when there is none among the first few.
+#[inline(always)]
+pub fn first_segment(walk: &mut Walk) -> bool {
+    let mut tried = 0;
+    while tried < 8 {
+        if walk.at < walk.end {
+            return true;
+        }
+        if next_segment(walk) != 0 {
+            return false;
+        }
+        tried += 1;
+    }
+    walk.at < walk.end
+}
+
 /// Goes to the next segment. The answer is the loop's: 1 ends the walk.
 #[inline(always)]
 pub fn next_segment(walk: &mut Walk) -> i64 {

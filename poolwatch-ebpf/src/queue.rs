@@ -20,6 +20,7 @@ pub unsafe fn push(c: &mut Connection, w: &Walk, kind: RequestKind) {
     c.sending = 0;
     c.sending_bytes = 0;
     c.sending_executes = 0;
+    c.tx.reserved = 0;
     let tail = c.queue_tail;
     if c.overflow > 0 || tail.wrapping_sub(c.queue_head) >= QUEUE as u32 {
         c.overflow += 1;

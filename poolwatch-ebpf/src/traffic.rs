@@ -213,7 +213,7 @@ fn start_of(c: &Connection, sk: u64, now: u64) -> u64 {
 unsafe fn answered(c: &mut Connection, w: &mut Walk) -> bool {
     let asked = c.awaiting;
     c.awaiting = 0;
-    if w.at >= w.end && payload::next_segment(w) != 0 {
+    if !payload::first_segment(w) {
         return false;
     }
     let answer = kernel::read_user(w.at, 0u8);
@@ -323,7 +323,7 @@ unsafe fn begins_startup(sk: u64, length: u64, registers: Option<Registers>) -> 
     if !payload::point(walk, &mut half, &registers, payload::form(&registers)) {
         return false;
     }
-    if walk.at >= walk.end && payload::next_segment(walk) != 0 {
+    if !payload::first_segment(walk) {
         return false;
     }
     let there = walk.end.wrapping_sub(walk.at);
