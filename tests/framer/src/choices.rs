@@ -20,7 +20,8 @@ impl<'a> Choices<'a> {
         self.bytes.get().is_empty()
     }
 
-    fn next(&self) -> u8 {
+    /// Any byte.
+    pub fn byte(&self) -> u8 {
         let Some((first, rest)) = self.bytes.get().split_first() else { return 0 };
         self.bytes.set(rest);
         *first
@@ -29,9 +30,9 @@ impl<'a> Choices<'a> {
     /// One of `0..n`; `n` is not 0.
     pub fn below(&self, n: usize) -> usize {
         if n <= 256 {
-            return usize::from(self.next()) % n;
+            return usize::from(self.byte()) % n;
         }
-        (usize::from(self.next()) << 8 | usize::from(self.next())) % n
+        (usize::from(self.byte()) << 8 | usize::from(self.byte())) % n
     }
 
     /// True once in `n`.

@@ -11,6 +11,7 @@ pub mod conversation;
 pub mod judge;
 pub mod machine;
 pub mod message;
+pub mod noise;
 pub mod run;
 
 /// The probes' files, each under the name that their own crate gives it.

@@ -170,6 +170,22 @@ impl Machine {
         };
     }
 
+    /// A call whose payload is on no page that is there.
+    pub fn unreadable(&mut self, socket: u64, length: usize, sends: bool) {
+        self.call(&[], Form::Buffer, sends);
+        let mut words = [place(socket, 0), length as u64, 0];
+        if sends {
+            sock_send(words.as_mut_ptr().cast())
+        } else {
+            sock_receive(words.as_mut_ptr().cast())
+        };
+    }
+
+    /// The socket's identity in records.
+    pub const fn identity(socket: u64) -> u64 {
+        SOCK + socket * SOCK_STEP
+    }
+
     /// The clock.
     pub fn now(&self) -> u64 {
         machine::with(|m| m.now)
@@ -198,7 +214,7 @@ impl Machine {
     /// What the probes remember of a connection.
     pub fn connection(&self, socket: u64) -> Option<Connection> {
         // SAFETY: no hook runs that could change it.
-        maps::CONNECTIONS.get_ptr(SOCK + socket * SOCK_STEP).map(|connection| unsafe { *connection })
+        maps::CONNECTIONS.get_ptr(Self::identity(socket)).map(|connection| unsafe { *connection })
     }
 
     /// Entries in the maps that grow: connections, candidates, startups.

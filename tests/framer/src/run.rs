@@ -4,7 +4,7 @@ use poolwatch_ebpf::wire::{Counter, Header, Kind, Record, Request};
 
 use crate::{
     choices::Choices,
-    conversation::{Conversation, Line},
+    conversation::{Conversation, Line, conversation},
     judge::{Verdict, judge},
     machine::{Form, Machine, PEEK},
 };
@@ -81,6 +81,12 @@ impl<'a> Side<'a> {
         let said = self.lines.iter().take(self.whole + usize::from(self.part > 0));
         said.filter(|line| line.bytes.len() > 1 && letters.contains(&line.bytes[0])).count()
     }
+}
+
+/// Draws a conversation by the first half of the decisions, and its cuts by the second.
+pub fn differ(bytes: &[u8]) {
+    let (said, cuts) = bytes.split_at(bytes.len() / 2);
+    play(&conversation(&Choices::new(said)), &Choices::new(cuts));
 }
 
 /// Plays and compares; panics where the probes say something else than the judge.
