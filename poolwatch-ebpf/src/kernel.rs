@@ -38,6 +38,12 @@ pub unsafe fn copy_kernel(to: *mut u8, length: u32, from: u64) -> bool {
     unsafe { raw::bpf_probe_read_kernel(to.cast::<c_void>(), length, from as *const c_void) == 0 }
 }
 
+/// Puts `size` bytes into the ring; false when there is no room.
+#[inline(always)]
+pub unsafe fn output(ring: *mut c_void, data: *mut c_void, size: u64, flags: u64) -> bool {
+    unsafe { raw::bpf_ringbuf_output(ring, data, size, flags) == 0 }
+}
+
 /// Copies bytes of the observed process; false when they are not there.
 #[inline(always)]
 pub unsafe fn copy_user(to: *mut u8, length: u32, from: u64) -> bool {

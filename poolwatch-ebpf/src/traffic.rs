@@ -6,7 +6,7 @@ use crate::{
     emit, filter, frame,
     kernel::{self, Caller, Registers},
     maps::{self, CANDIDATES, CHUNKS, CONNECTIONS, EMPTY_CONNECTION},
-    payload, resync,
+    payload, queue, resync,
     walk::{State, Walk, done},
 };
 
@@ -28,6 +28,7 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
         };
         let c = &mut *connection;
         if result <= 0 {
+            payload::last_of_vector(&mut c.tx);
             unix_reset(c, result);
             return None;
         }
@@ -49,9 +50,14 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
             c.sending = 0;
             c.sending_bytes = 0;
             c.sending_executes = 0;
+            c.asking = 0;
         }
         let mut state = State { connection, walk, chunk };
         kernel::repeat(maps::hops(), frame::step_client, &mut state);
+        // A message that was sent in part ends its sendmmsg, without an error.
+        if walk.partial != 0 {
+            payload::last_of_vector(&mut (*connection).tx);
+        }
         after_sent(&mut *connection, walk)
     }
 }
@@ -118,6 +124,7 @@ pub unsafe fn received(
         let connection = CONNECTIONS.get_ptr_mut(socket)?;
         let c = &mut *connection;
         if result < 0 {
+            payload::last_of_vector(&mut c.rx);
             unix_reset(c, result);
             return None;
         }
@@ -213,7 +220,7 @@ fn start_of(c: &Connection, sk: u64, now: u64) -> u64 {
 unsafe fn answered(c: &mut Connection, w: &mut Walk) -> bool {
     let asked = c.awaiting;
     c.awaiting = 0;
-    if !payload::first_segment(w) {
+    if !payload::first_byte(w) {
         return false;
     }
     let answer = kernel::read_user(w.at, 0u8);
@@ -259,6 +266,7 @@ pub unsafe fn end(c: &mut Connection, why: u16, errno: u16) {
     if c.ready == 0 && c.midstream == 0 {
         ended_by |= ended_by::STARTUP;
     }
+    queue::forget_deep(c);
     unsafe { emit::close(c, ended_by, errno, kernel::now()) };
     let _ = CONNECTIONS.remove(c.socket);
 }
@@ -323,7 +331,7 @@ unsafe fn begins_startup(sk: u64, length: u64, registers: Option<Registers>) -> 
     if !payload::point(walk, &mut half, &registers, payload::form(&registers)) {
         return false;
     }
-    if !payload::first_segment(walk) {
+    if !payload::first_byte(walk) {
         return false;
     }
     let there = walk.end.wrapping_sub(walk.at);
