@@ -10,6 +10,15 @@ use crate::{
 /// Most steps of one conversation, so that each input is small work.
 const STEPS: usize = 40;
 
+/// Names of statements; the server looks at the first 63 bytes.
+const NAMES: [&str; 4] = [
+    "",
+    "s1",
+    "a_name_of_sixty_three_bytes_which_is_the_longest_that_is_known_",
+    "a_name_of_more_than_sixty_three_bytes_whose_end_the_server_cuts_without_a_word",
+];
+const PORTALS: [&str; 5] = ["", "", "", "", "c1"];
+
 /// One message, or the byte that answers an SSLRequest.
 #[derive(Clone, Debug)]
 pub struct Line {
@@ -99,6 +108,7 @@ impl Conversation {
         match choices.below(8) {
             0..=2 => self.query(choices),
             3..=5 => self.flight(choices),
+            6 if choices.once_in(2) => self.copy_by_execute(choices),
             6 => self.copy(choices),
             _ => self.function(choices),
         }
@@ -139,7 +149,7 @@ impl Conversation {
     }
 
     fn query(&mut self, choices: &Choices<'_>) {
-        let text = format!("select '{}'\0", "q".repeat(choices.size(3000)));
+        let text = format!("select '{}'\0", "q".repeat(choices.size(12_000)));
         self.ask(message(b'Q', text.as_bytes()));
         for _ in 0..=choices.size(5) {
             if choices.once_in(2) {
@@ -159,21 +169,21 @@ impl Conversation {
     fn flight(&mut self, choices: &Choices<'_>) {
         let mut failed = false;
         for _ in 0..choices.size(12) {
-            let name =
-                ["", "s1", "a_rather_long_name_of_a_statement_as_frameworks_like_them"][choices.below(3)];
+            let name = NAMES[choices.below(NAMES.len())];
+            let portal = PORTALS[choices.below(PORTALS.len())];
             match choices.below(8) {
                 0 | 1 => {
-                    let text = format!("{name}\0select {}\0\0\0", "p".repeat(choices.size(2000)));
+                    let text = format!("{name}\0select {}\0\0\0", "p".repeat(choices.size(10_000)));
                     self.ask(message(b'P', text.as_bytes()));
                     self.unless(failed, choices, b'1');
                 }
                 2 => {
-                    let text = format!("\0{name}\0\0\0\0\0\0\0{}", "b".repeat(choices.size(2000)));
+                    let text = format!("{portal}\0{name}\0\0\0\0\0\0\0{}", "b".repeat(choices.size(2000)));
                     self.ask(message(b'B', text.as_bytes()));
                     self.unless(failed, choices, b'2');
                 }
                 3 => {
-                    self.ask(message(b'D', format!("P{name}\0").as_bytes()));
+                    self.ask(message(b'D', format!("P{portal}\0").as_bytes()));
                     self.unless(failed, choices, b'n');
                 }
                 4 => {
@@ -182,7 +192,7 @@ impl Conversation {
                 }
                 5 => self.ask(message(b'H', b"")),
                 _ => {
-                    self.ask(message(b'E', b"\0\0\0\0\0"));
+                    self.ask(message(b'E', format!("{portal}\0\0\0\0\0").as_bytes()));
                     failed = failed || !self.executed(choices);
                 }
             }
@@ -232,6 +242,33 @@ impl Conversation {
             self.answer(choices, complete("COPY 5"));
         }
         self.status(choices);
+    }
+
+    /// COPY in by the extended protocol: the server ignores the Sync that libpq sends right behind.
+    fn copy_by_execute(&mut self, choices: &Choices<'_>) {
+        self.ask(message(b'P', b"\0copy t from stdin\0\0\0"));
+        self.answer(choices, message(b'1', b""));
+        self.ask(message(b'B', b"\0\0\0\0\0\0\0\0"));
+        self.answer(choices, message(b'2', b""));
+        self.ask(message(b'E', b"\0\0\0\0\0"));
+        self.answer(choices, message(b'G', b"\0\0\0"));
+        for _ in 0..choices.below(2) {
+            self.ask(message(b'S', b""));
+        }
+        self.wait();
+        for _ in 0..choices.size(20) {
+            self.ask(message(b'd', &vec![b'S'; choices.size(2000)]));
+        }
+        if choices.once_in(4) {
+            self.ask(message(b'f', b"no more\0"));
+            self.answer(choices, fields(b'E', "57014"));
+        } else {
+            self.ask(message(b'c', b""));
+            self.answer(choices, complete("COPY 5"));
+        }
+        self.ask(message(b'S', b""));
+        self.status(choices);
+        self.wait();
     }
 
     fn function(&mut self, choices: &Choices<'_>) {

@@ -13,6 +13,7 @@ pub mod machine;
 pub mod message;
 pub mod noise;
 pub mod run;
+pub mod told;
 
 /// The probes' files, each under the name that their own crate gives it.
 macro_rules! probes {

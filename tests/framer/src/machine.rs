@@ -217,9 +217,9 @@ impl Machine {
         maps::CONNECTIONS.get_ptr(Self::identity(socket)).map(|connection| unsafe { *connection })
     }
 
-    /// Entries in the maps that grow: connections, candidates, startups.
-    pub fn entries(&self) -> [usize; 3] {
-        [maps::CONNECTIONS.len(), maps::CANDIDATES.len(), maps::STARTUPS.len()]
+    /// Entries in the maps that grow: connections, candidates, startups, waiting requests.
+    pub fn entries(&self) -> [usize; 4] {
+        [maps::CONNECTIONS.len(), maps::CANDIDATES.len(), maps::STARTUPS.len(), maps::DEEP.len()]
     }
 
     /// Time goes on, and what was removed is freed.
@@ -232,6 +232,7 @@ impl Machine {
         maps::CONNECTIONS.bury();
         maps::CANDIDATES.bury();
         maps::STARTUPS.bury();
+        maps::DEEP.bury();
     }
 
     /// Lays out a call's arguments; its length.

@@ -1,12 +1,13 @@
 //! Plays a conversation to the probes, cut into calls by choice, and compares what they say with the judge.
 
-use poolwatch_ebpf::wire::{Counter, Header, Kind, Record, Request};
+use poolwatch_ebpf::wire::{Counter, Kind};
 
 use crate::{
     choices::Choices,
     conversation::{Conversation, Line, conversation},
-    judge::{Verdict, judge},
+    judge::judge,
     machine::{Form, Machine, PEEK},
+    told::told,
 };
 
 /// Requests that may be in flight and are still kept apart; a little below the queue's room.
@@ -168,46 +169,32 @@ fn cut<'a>(mut bytes: &'a [u8], choices: &Choices<'_>) -> Vec<&'a [u8]> {
 }
 
 fn compare(machine: &Machine, records: &[Vec<u8>], client: &Crossed, server: &Crossed) {
-    let expected = judge(&client.bytes, &server.bytes).expect("BUG: a valid conversation");
-    let mut kinds = Vec::new();
-    let mut requests = Vec::new();
-    for record in records {
-        let kind = Header::read(record).and_then(|header| Kind::from_number(header.kind));
-        kinds.push(kind.expect("a record of a known kind"));
-        if kind == Some(Kind::Request) {
-            requests.push(Request::read(record).expect("a whole record"));
-        }
+    let (expected, begins) = judge(&client.bytes, &server.bytes).expect("BUG: a valid conversation");
+    let told = told(records, Machine::identity(SOCKET));
+    let but_messages: Vec<_> = told.kinds.iter().filter(|kind| **kind != Kind::Message).collect();
+    assert_eq!(but_messages.first(), Some(&&Kind::Open));
+    assert_eq!(but_messages.get(1), Some(&&Kind::Startup));
+    assert_eq!(but_messages.last(), Some(&&Kind::Close));
+    for (at, (said, verdict)) in told.verdict.requests.iter().zip(&expected.requests).enumerate() {
+        assert_eq!(said, verdict, "request {at} of {}", expected.requests.len());
     }
-    assert_eq!(kinds.first(), Some(&Kind::Open));
-    assert_eq!(kinds.get(1), Some(&Kind::Startup));
-    assert_eq!(kinds.last(), Some(&Kind::Close));
-    for (at, (request, verdict)) in requests.iter().zip(&expected).enumerate() {
-        let said = Verdict { begins: verdict.begins, answered: verdict.answered, ..said(request) };
-        assert_eq!(said, *verdict, "request {at} of {}", expected.len());
+    for (said, verdict) in told.verdict.texts.iter().zip(&expected.texts) {
+        assert_eq!(said, verdict, "a text");
+    }
+    for (said, verdict) in told.verdict.executes.iter().zip(&expected.executes) {
+        assert_eq!(said, verdict, "an Execute");
+    }
+    assert_eq!(told.verdict, expected);
+    for (at, (request, begins)) in told.requests.iter().zip(begins).enumerate() {
         assert_eq!((request.flags, request.merged), (0, 1), "request {at}: {request:?}");
-        assert_eq!(request.started, client.at(verdict.begins), "start of request {at}");
+        assert_eq!(request.request as usize, at, "{request:?}");
+        assert_eq!(request.started, client.at(begins), "start of request {at}");
         assert!(request.first_byte > request.started && request.first_byte <= request.header.time);
     }
-    assert_eq!(requests.len(), expected.len(), "requests told and requests made");
-    assert_eq!(machine.entries(), [0; 3], "entries left in the maps");
+    assert_eq!((told.missed, told.unheard), (0, 0), "lost");
+    assert_eq!(machine.entries(), [0; 4], "entries left in the maps");
     for counter in [Counter::ClientUnparsed, Counter::ServerUnparsed, Counter::PayloadUnread, Counter::Early]
     {
         assert_eq!(machine.count(counter), 0, "{counter:?}");
-    }
-}
-
-fn said(request: &Request) -> Verdict {
-    Verdict {
-        kind: request.kind,
-        executes: request.executes,
-        completions: request.completions,
-        rows: request.rows,
-        errors: request.errors,
-        status: request.status,
-        received: request.received,
-        sqlstate: request.sqlstate,
-        tag: request.tag,
-        begins: 0,
-        answered: 0,
     }
 }

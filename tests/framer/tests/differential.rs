@@ -4,7 +4,7 @@ use poolwatch_framer::{noise::noise, run::differ};
 use proptest::prelude::*;
 
 fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 2000, ..ProptestConfig::default() }
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 6_000, ..ProptestConfig::default() }
 }
 
 proptest! {

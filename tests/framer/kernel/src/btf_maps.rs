@@ -3,7 +3,6 @@
 use std::{
     borrow::Borrow,
     collections,
-    hash::Hash,
     marker::PhantomData,
     mem::MaybeUninit,
     ops::{Deref, DerefMut},
@@ -46,18 +45,24 @@ declared!(PerCpuArray<T>, MAX);
 declared!(RingBuf<T>, MAX);
 
 /// Values that keep their address. What was removed is freed with the machine or by [`Table::bury`].
-struct Table<K, V> {
-    entries: collections::HashMap<K, *mut V>,
+struct Table<V> {
+    /// By their keys' bytes, as in the kernel.
+    entries: collections::HashMap<Box<[u8]>, *mut V>,
     removed: Vec<*mut V>,
 }
 
-impl<K, V> Default for Table<K, V> {
+fn bytes<K>(key: &K) -> &[u8] {
+    // SAFETY: keys are integers and structs of them without padding; the kernel hashes their bytes, too.
+    unsafe { std::slice::from_raw_parts(ptr::from_ref(key).cast(), size_of::<K>()) }
+}
+
+impl<V> Default for Table<V> {
     fn default() -> Self {
         Self { entries: collections::HashMap::new(), removed: Vec::new() }
     }
 }
 
-impl<K, V> Table<K, V> {
+impl<V> Table<V> {
     fn bury(&mut self) {
         for value in self.removed.drain(..) {
             // SAFETY: made by `Box::into_raw`, and no hook runs that could still hold it.
@@ -66,7 +71,7 @@ impl<K, V> Table<K, V> {
     }
 }
 
-impl<K, V> Drop for Table<K, V> {
+impl<V> Drop for Table<V> {
     fn drop(&mut self) {
         self.bury();
         for value in self.entries.values() {
@@ -76,21 +81,19 @@ impl<K, V> Drop for Table<K, V> {
     }
 }
 
-impl<K: Copy + Eq + Hash + 'static, V: Copy + 'static, const MAX: usize, const FLAGS: usize>
-    HashMap<K, V, MAX, FLAGS>
-{
+impl<K: Copy + 'static, V: Copy + 'static, const MAX: usize, const FLAGS: usize> HashMap<K, V, MAX, FLAGS> {
     pub fn get_ptr(&self, key: impl Borrow<K>) -> Option<*const V> {
         self.get_ptr_mut(key).map(<*mut V>::cast_const)
     }
 
     pub fn get_ptr_mut(&self, key: impl Borrow<K>) -> Option<*mut V> {
-        machine::with(|m| m.map::<Table<K, V>>(self.declared()).entries.get(key.borrow()).copied())
+        machine::with(|m| m.map::<Table<V>>(self.declared()).entries.get(bytes(key.borrow())).copied())
     }
 
     pub fn insert(&self, key: impl Borrow<K>, value: impl Borrow<V>, flags: u64) -> Result<(), i32> {
         machine::with(|m| {
-            let table = m.map::<Table<K, V>>(self.declared());
-            if let Some(there) = table.entries.get(key.borrow()) {
+            let table = m.map::<Table<V>>(self.declared());
+            if let Some(there) = table.entries.get(bytes(key.borrow())) {
                 if flags & u64::from(crate::bindings::BPF_NOEXIST) != 0 {
                     return Err(-17);
                 }
@@ -101,15 +104,15 @@ impl<K: Copy + Eq + Hash + 'static, V: Copy + 'static, const MAX: usize, const F
             if table.entries.len() >= MAX {
                 return Err(FULL);
             }
-            table.entries.insert(*key.borrow(), Box::into_raw(Box::new(*value.borrow())));
+            table.entries.insert(bytes(key.borrow()).into(), Box::into_raw(Box::new(*value.borrow())));
             Ok(())
         })
     }
 
     pub fn remove(&self, key: impl Borrow<K>) -> Result<(), i32> {
         machine::with(|m| {
-            let table = m.map::<Table<K, V>>(self.declared());
-            let value = table.entries.remove(key.borrow()).ok_or(NO_ENTRY)?;
+            let table = m.map::<Table<V>>(self.declared());
+            let value = table.entries.remove(bytes(key.borrow())).ok_or(NO_ENTRY)?;
             table.removed.push(value);
             Ok(())
         })
@@ -117,7 +120,7 @@ impl<K: Copy + Eq + Hash + 'static, V: Copy + 'static, const MAX: usize, const F
 
     /// Entries, for whoever measures what a conversation leaves behind.
     pub fn len(&self) -> usize {
-        machine::with(|m| m.map::<Table<K, V>>(self.declared()).entries.len())
+        machine::with(|m| m.map::<Table<V>>(self.declared()).entries.len())
     }
 
     /// See [`Self::len`].
@@ -127,7 +130,7 @@ impl<K: Copy + Eq + Hash + 'static, V: Copy + 'static, const MAX: usize, const F
 
     /// Frees what was removed: no hook runs now.
     pub fn bury(&self) {
-        machine::with(|m| m.map::<Table<K, V>>(self.declared()).bury());
+        machine::with(|m| m.map::<Table<V>>(self.declared()).bury());
     }
 }
 
@@ -137,8 +140,8 @@ fn slot<T: Copy + 'static>(declared: usize, index: u32, room: usize) -> Option<*
         return None;
     }
     machine::with(|m| {
-        let table = m.map::<Table<u32, T>>(declared);
-        let value = table.entries.entry(index).or_insert_with(|| {
+        let table = m.map::<Table<T>>(declared);
+        let value = table.entries.entry(index.to_ne_bytes().into()).or_insert_with(|| {
             let zeros = Box::<MaybeUninit<T>>::new(MaybeUninit::zeroed());
             Box::into_raw(zeros).cast()
         });
@@ -181,13 +184,18 @@ impl<T, const MAX: usize, const FLAGS: usize> RingBuf<T, MAX, FLAGS> {
 
     pub fn output_untyped<U: ?Sized>(&self, data: impl Borrow<U>, _flags: u64) -> Result<(), i32> {
         let data = data.borrow();
-        let size = size_of_val(data);
-        let memory = reserve(size).ok_or(-11)?;
-        // SAFETY: both are that long.
-        unsafe { memory.copy_from_nonoverlapping(ptr::from_ref(data).cast::<u8>(), size) };
-        submit(memory, size);
-        Ok(())
+        // SAFETY: it is that long.
+        if unsafe { output(ptr::from_ref(data).cast(), size_of_val(data)) } { Ok(()) } else { Err(-11) }
     }
+}
+
+/// Copies a record into the ring; false when there is no room.
+pub(crate) unsafe fn output(data: *const u8, size: usize) -> bool {
+    let Some(memory) = reserve(size) else { return false };
+    // SAFETY: both are that long.
+    unsafe { memory.copy_from_nonoverlapping(data, size) };
+    submit(memory, size);
+    true
 }
 
 fn reserve(size: usize) -> Option<*mut u8> {

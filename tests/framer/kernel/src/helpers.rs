@@ -67,6 +67,17 @@ pub mod generated {
         machine::with(|m| m.ring_used as u64)
     }
 
+    pub unsafe fn bpf_ringbuf_output(
+        _ring: *mut c_void,
+        data: *mut c_void,
+        size: u64,
+        _flags: u64,
+    ) -> c_long {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        // SAFETY: the caller's promise, which the sanitizer checks.
+        if unsafe { crate::btf_maps::output(data.cast_const().cast(), size) } { 0 } else { -11 }
+    }
+
     type Step = unsafe extern "C" fn(u32, *mut c_void) -> i64;
 
     pub unsafe fn bpf_loop(times: u32, step: *mut c_void, state: *mut c_void, _flags: u64) -> c_long {
