@@ -124,6 +124,20 @@ pub fn socket_error(sk: u64) -> u16 {
     read(sk + offset!(sk_err) as u64, 0i32).unsigned_abs() as u16
 }
 
+/// The own side still receives, though it may have said that it sends no more: `shutdown(SHUT_WR)`.
+/// Source: `sk_shutdown` is set before the state changes, `inet_shutdown` in net/ipv4/af_inet.c.
+#[inline(always)]
+pub fn still_receives(sk: u64) -> bool {
+    const RCV_SHUTDOWN: u8 = 1;
+    read(sk + offset!(sk_shutdown) as u64, RCV_SHUTDOWN) & RCV_SHUTDOWN == 0
+}
+
+/// TCP's count of bytes that were read from the socket, by whatever call.
+#[inline(always)]
+pub fn copied(sk: u64) -> u32 {
+    read(sk + offset!(tcp_copied) as u64, 0)
+}
+
 /// When TCP last handed bytes down, nanoseconds of `CLOCK_MONOTONIC`; 0 = not known.
 /// A hook behind the call is late by the call itself, on loopback by the peer's work too.
 #[inline(always)]

@@ -125,7 +125,8 @@ pub static OFFSETS: Offsets = Offsets {
     registers: 0,
     registers_number: 0,
     registers_fourth: 0,
-    reserved: 0,
+    sk_shutdown: 0,
+    tcp_copied: 0,
 };
 
 /// What each system call does, by its number; see `wire::call`.

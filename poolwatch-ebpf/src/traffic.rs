@@ -12,6 +12,9 @@ use crate::{
 
 /// `MSG_PEEK`: the bytes will be read again.
 const PEEK: u64 = 2;
+/// `MSG_TRUNC`: TCP throws the bytes away instead of handing them over.
+/// Source: <https://man7.org/linux/man-pages/man7/tcp.7.html>.
+const TRUNC: u64 = 0x20;
 /// `ECONNRESET` and `EPIPE`
 const RESET: [i64; 2] = [-104, -32];
 /// Malformed messages after which an unproven socket is given up.
@@ -140,7 +143,14 @@ pub unsafe fn received(
         let chunk = CHUNKS.get_ptr_mut(0)?.cast::<u8>();
         let walk = Walk::begin(sk, result as u64)?;
         c.last = walk.now;
-        let registers = caller.registers();
+        let thrown_away = message_flags & TRUNC != 0 && c.family != family::UNIX;
+        let registers = if thrown_away { None } else { caller.registers() };
+        if messages > 0 {
+            // Then the result counts messages.
+            c.copied_known = 0;
+        } else if c.family != family::UNIX {
+            bypassed(c, sk, result as u32);
+        }
         if !point(walk, c, registers, messages, true) {
             return None;
         }
@@ -167,6 +177,26 @@ pub unsafe fn received(
         resync::tail(c, walk, &registers, payload::form(&registers), result as u64);
         Some(())
     }
+}
+
+/// Bytes left the socket by another way than a call that shows them: `splice()` for one.
+#[inline(always)]
+unsafe fn bypassed(c: &mut Connection, sk: u64, received: u32) {
+    let copied = kernel::copied(sk);
+    let past = copied.wrapping_sub(received).wrapping_sub(c.copied);
+    let known = c.copied_known;
+    c.copied = copied;
+    c.copied_known = 1;
+    if known == 0 || past == 0 {
+        return;
+    }
+    // COPY data, as below.
+    if c.rx.lost == 0 && c.rx.capture == 0 && c.rx.remaining >= past {
+        c.rx.remaining -= past;
+        return;
+    }
+    maps::count(Counter::PayloadUnread);
+    frame::lose_server(c);
 }
 
 /// Points the walk at the payload; when it cannot be seen, this direction is lost.

@@ -158,6 +158,10 @@ pub struct Connection {
     pub rows: u32,
     /// `ErrorResponse` of the current answer.
     pub errors: u32,
+    /// TCP's count of bytes read, as it stood after the last of them.
+    pub copied: u32,
+    /// 1 = it is known.
+    pub copied_known: u32,
     /// Bytes used of `head`.
     pub head_len: u32,
     /// Statements of the current answer that ended.

@@ -9,6 +9,8 @@ mod portals;
 mod prepared;
 mod room;
 mod said;
+#[cfg(test)]
+mod tests;
 mod told;
 
 use std::collections::HashMap;
