@@ -4,7 +4,7 @@
 //! In come bytes in segments, out come records. The settings that the agent patches into the object
 //! before loading it are patched into this program once.
 
-use std::{ffi::c_void, ptr, sync::Once};
+use std::{collections::HashMap, ffi::c_void, marker::PhantomData, sync::Once};
 
 use aya_ebpf::machine;
 use poolwatch_ebpf::wire::{CALLS, Connection, Counter, Offsets, call, family};
@@ -67,6 +67,8 @@ const OFFSETS: Offsets = Offsets {
     sk_socket: 32,
     sk_err: 40,
     tcp_wstamp: 0,
+    tcp_copied: 44,
+    sk_shutdown: 48,
     registers: 0,
     registers_number: 0,
     registers_fourth: 32,
@@ -103,7 +105,10 @@ fn patch<T>(setting: *const T, value: T) {
 
 /// One thread's kernel with probes attached, nothing connected. Only one per thread at a time.
 pub struct Machine {
-    _one_per_thread: ptr::NonNull<()>,
+    /// Bytes that were read from each socket, as TCP counts them.
+    copied: HashMap<u64, u32>,
+    /// Not to be sent to another thread, where there would be another machine.
+    _one_per_thread: PhantomData<*const ()>,
 }
 
 impl Default for Machine {
@@ -120,11 +125,12 @@ impl Machine {
             patch(&raw const CALL_FORMS, forms());
         });
         machine::reset();
-        Self { _one_per_thread: ptr::NonNull::dangling() }
+        Self { copied: HashMap::new(), _one_per_thread: PhantomData }
     }
 
     /// A TCP socket calls `connect()`.
     pub fn connect(&mut self, socket: u64) {
+        self.copied(socket, 0);
         self.state(socket, 7, 2, 0);
     }
 
@@ -135,7 +141,7 @@ impl Machine {
 
     fn state(&mut self, socket: u64, old: u64, new: u64, errno: i32) {
         self.next_hook();
-        let sk = place(socket, errno);
+        let sk = self.sock(socket, errno);
         let mut words = [sk, old, new];
         tcp_state(words.as_mut_ptr().cast());
     }
@@ -148,21 +154,22 @@ impl Machine {
     /// The client sent these segments in one call.
     pub fn send(&mut self, socket: u64, segments: &[&[u8]], form: Form) {
         let length = self.call(segments, form, true);
-        let mut words = [place(socket, 0), length, 0];
+        let mut words = [self.sock(socket, 0), length, 0];
         sock_send(words.as_mut_ptr().cast());
     }
 
     /// The client received these segments in one call.
     pub fn receive(&mut self, socket: u64, segments: &[&[u8]], form: Form, flags: u64) {
         let length = self.call(segments, form, false);
-        let mut words = [place(socket, 0), length, flags];
+        self.copied(socket, if flags & PEEK == 0 { length } else { 0 });
+        let mut words = [self.sock(socket, 0), length, flags];
         sock_receive(words.as_mut_ptr().cast());
     }
 
     /// A call whose result is an error or 0.
     pub fn fruitless(&mut self, socket: u64, result: i32, sends: bool) {
         self.call(&[], Form::Buffer, sends);
-        let mut words = [place(socket, 0), i64::from(result).cast_unsigned(), 0];
+        let mut words = [self.sock(socket, 0), i64::from(result).cast_unsigned(), 0];
         if sends {
             sock_send(words.as_mut_ptr().cast())
         } else {
@@ -173,7 +180,8 @@ impl Machine {
     /// A call whose payload is on no page that is there.
     pub fn unreadable(&mut self, socket: u64, length: usize, sends: bool) {
         self.call(&[], Form::Buffer, sends);
-        let mut words = [place(socket, 0), length as u64, 0];
+        self.copied(socket, if sends { 0 } else { length as u64 });
+        let mut words = [self.sock(socket, 0), length as u64, 0];
         if sends {
             sock_send(words.as_mut_ptr().cast())
         } else {
@@ -220,6 +228,15 @@ impl Machine {
     /// Entries in the maps that grow: connections, candidates, startups, waiting requests.
     pub fn entries(&self) -> [usize; 4] {
         [maps::CONNECTIONS.len(), maps::CANDIDATES.len(), maps::STARTUPS.len(), maps::DEEP.len()]
+    }
+
+    fn sock(&self, socket: u64, errno: i32) -> u64 {
+        place(socket, errno, self.copied.get(&socket).copied().unwrap_or(0))
+    }
+
+    fn copied(&mut self, socket: u64, length: u64) {
+        let copied = self.copied.entry(socket).or_insert(0x7fff_ff00);
+        *copied = copied.wrapping_add(u32::try_from(length).unwrap_or(0));
     }
 
     /// Time goes on, and what was removed is freed.
@@ -273,7 +290,7 @@ impl Machine {
 }
 
 /// Makes the kernel's `struct sock`; its address, which is also its cookie here.
-fn place(socket: u64, errno: i32) -> u64 {
+fn place(socket: u64, errno: i32, copied: u32) -> u64 {
     let address = SOCK + socket * SOCK_STEP;
     let mut bytes = vec![0; 64];
     bytes[0..2].copy_from_slice(&family::INET.to_ne_bytes());
@@ -281,6 +298,9 @@ fn place(socket: u64, errno: i32) -> u64 {
     bytes[4..6].copy_from_slice(&40_000_u16.to_ne_bytes());
     bytes[8..12].copy_from_slice(&[127, 0, 0, 1]);
     bytes[40..44].copy_from_slice(&errno.to_ne_bytes());
+    bytes[44..48].copy_from_slice(&copied.to_ne_bytes());
+    // Both directions are shut down when the state changes.
+    bytes[48] = 3;
     machine::with(|m| m.kernel.put(address, bytes));
     address
 }

@@ -8,7 +8,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(1000))]
+    #![proptest_config(config(300))]
 
     #[test]
     fn every_cut_comes_to_the_same(bytes in prop::collection::vec(any::<u8>(), 0..1500)) {
@@ -17,7 +17,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(1000))]
+    #![proptest_config(config(300))]
 
     #[test]
     fn noise_leaves_nothing_behind(bytes in prop::collection::vec(any::<u8>(), 0..1500)) {
