@@ -17,6 +17,11 @@ use crate::{
     process::{self, INTERRUPT, Process},
 };
 
+/// What `pg_ctl restart -m fast` sends: clients are sent away with 57P01.
+pub const RESTART_FAST: i32 = libc::SIGINT;
+/// What `pg_ctl restart -m immediate` sends: clients are sent away with 57P02, and data recovers.
+pub const RESTART_IMMEDIATE: i32 = libc::SIGQUIT;
+
 /// The way to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -63,14 +68,17 @@ impl Server {
         give_to_postgres(&sockets)?;
         copy(template()?, &data)?;
         let port = place::free_port()?;
-        let mut command = as_postgres("postgres")?;
-        command.arg("-D").arg(&data).arg("-k").arg(&sockets).args(["-p", &port.to_string()]);
-        for setting in SETTINGS {
-            command.args(["-c", setting]);
-        }
-        let server = Self { process: Process::start("postgres", &mut command)?, port, directory };
+        let process = launch(directory.path(), port)?;
+        let server = Self { process, port, directory };
         server.wait_until_ready()?;
         Ok(server)
+    }
+
+    /// Ends it by [`RESTART_FAST`] or [`RESTART_IMMEDIATE`] and starts it again on the same port and data.
+    pub fn restart(&mut self, how: i32) -> Result<()> {
+        self.process.stop(how, Duration::from_secs(30))?;
+        self.process = launch(self.directory.path(), self.port)?;
+        self.wait_until_ready()
     }
 
     fn wait_until_ready(&self) -> Result<()> {
@@ -145,6 +153,14 @@ impl Server {
         made.with_context(|| format!("pgbench did not say what it made:\n{output}"))
     }
 
+    /// Starts pgbench's select-only script over TCP for some seconds.
+    pub fn bench_for(&self, mode: &str, user: &str, clients: u32, seconds: u64) -> Result<Process> {
+        let mut command = tool("pgbench")?;
+        command.args(["-S", "-n", "-M", mode, "-c", &clients.to_string(), "-T", &seconds.to_string()]);
+        command.args(["-h", &self.host(Way::Tcp4), "-p", &self.port.to_string(), "-U", user, "bench"]);
+        Process::start("pgbench", &mut command)
+    }
+
     /// The postmaster's process number.
     pub fn pid(&self) -> u32 {
         self.process.pid()
@@ -189,6 +205,17 @@ fn tool(name: &str) -> Result<Command> {
 }
 
 /// A server program: PostgreSQL refuses to run as root.
+/// Starts the server on data that is there.
+fn launch(directory: &Path, port: u16) -> Result<Process> {
+    let mut command = as_postgres("postgres")?;
+    command.arg("-D").arg(directory.join("data")).arg("-k").arg(directory.join("sockets"));
+    command.args(["-p", &port.to_string()]);
+    for setting in SETTINGS {
+        command.args(["-c", setting]);
+    }
+    Process::start("postgres", &mut command)
+}
+
 fn as_postgres(name: &str) -> Result<Command> {
     let mut command = tool(name)?;
     if let Some((user, group)) = postgres_user()? {
