@@ -56,6 +56,11 @@ const SETTINGS: [&str; 9] = [
 impl Server {
     /// Starts a server and waits until it takes connections.
     pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with further settings, each `name=value`.
+    pub fn start_with(more: &[String]) -> Result<Self> {
         let directory = place::scratch()?;
         let data = directory.path().join("data");
         let sockets = directory.path().join("sockets");
@@ -66,6 +71,9 @@ impl Server {
         let mut command = as_postgres("postgres")?;
         command.arg("-D").arg(&data).arg("-k").arg(&sockets).args(["-p", &port.to_string()]);
         for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
+        for setting in more {
             command.args(["-c", setting]);
         }
         let server = Self { process: Process::start("postgres", &mut command)?, port, directory };
@@ -178,7 +186,8 @@ impl Drop for Server {
 const SHORT: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_mins(2);
 
-fn tool(name: &str) -> Result<Command> {
+/// One of PostgreSQL's programs, which finds no settings in its environment.
+pub fn tool(name: &str) -> Result<Command> {
     let mut command = Command::new(need::postgres().map_err(|reason| anyhow!(reason))?.join(name));
     // libpq reads some thirty PG… variables; the user's own would lead elsewhere.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
@@ -210,7 +219,8 @@ fn postgres_user() -> Result<Option<(u32, u32)>> {
     Ok(Some((id("-u")?, id("-g")?)))
 }
 
-fn give_to_postgres(path: &Path) -> Result<()> {
+/// Makes the user that the server runs as the owner of `path`.
+pub fn give_to_postgres(path: &Path) -> Result<()> {
     if let Some((user, group)) = postgres_user()? {
         std::os::unix::fs::chown(path, Some(user), Some(group))
             .with_context(|| format!("giving {} to postgres", path.display()))?;

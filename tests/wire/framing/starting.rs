@@ -1,0 +1,24 @@
+//! Rows: how connections begin.
+
+use anyhow::Result;
+use poolwatch_tests::{need, need::Feature};
+
+use crate::{row::Row, stand::Stand};
+
+const ROWS: &[Row] = &[
+    Row::exact("SSLRequest refused", "ssl_refused").over(crate::row::TCP),
+    Row::exact("GSSENCRequest refused", "gss_refused").over(crate::row::TCP),
+    Row::exact("GSSENCRequest and SSLRequest refused", "both_refused").over(crate::row::TCP),
+    Row::exact("CancelRequest", "cancel").note("its connection is none of the pool"),
+    Row::exact("protocol 3.2 asked of an older server", "version_3_2"),
+    Row::exact("a protocol of the future", "version_3_9"),
+    Row::exact("password in the clear", "password").login("by_password"),
+    Row::exact("login in pieces of random lengths", "split_login").login("by_password"),
+    Row::exact("wrong password", "wrong_password").login("by_password"),
+];
+
+#[test]
+fn starting() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres);
+    Stand::start()?.rows(ROWS)
+}
