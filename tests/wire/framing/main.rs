@@ -3,6 +3,7 @@
 //!
 //! One test a word; a test fails when one of its rows is not exact. `docs/coverage.md` is made of the rows.
 
+mod counted;
 mod row;
 mod stand;
 

@@ -39,6 +39,9 @@ pub const BOTH: &[Way] = &[Way::Tcp4, Way::Unix];
 /// Where only TCP can do it.
 pub const TCP: &[Way] = &[Way::Tcp4];
 
+/// Where only UNIX sockets do it.
+pub const UNIX: &[Way] = &[Way::Unix];
+
 impl Row {
     /// A row that is exact over both kinds of socket.
     pub const fn exact(item: &'static str, case: &'static str) -> Self {

@@ -8,19 +8,19 @@ use std::{collections::HashMap, fs, path::Path, process::Command, time::Duration
 use anyhow::{Context as _, Result, ensure};
 use poolwatch_tests::{
     agent::Agent,
-    clock,
-    page::{Page, Sample},
-    place,
+    clock, place,
     postgres::{Server, Way},
     process::Process,
 };
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use crate::row::{Expected, Line, Row};
+use crate::{
+    counted::{Counted, Page, count, lost},
+    row::{Expected, Line, Row},
+};
 
 const TIERS: [&str; 2] = ["sock", "syscall"];
-const REQUESTS: &str = "db_client_operation_duration_seconds_count";
 /// The longest that a case takes.
 const CASE: Duration = Duration::from_secs(60);
 const SETTLE: Duration = Duration::from_secs(3);
@@ -46,15 +46,6 @@ pub struct Tally {
     pub calls: u64,
     /// Connections.
     pub connections: u64,
-}
-
-/// What poolwatch says of a role.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counted {
-    requests: u64,
-    failed: u64,
-    opened: u64,
-    closed: u64,
 }
 
 /// A case that has run.
@@ -146,7 +137,7 @@ impl Stand {
 
     /// What both agents say now.
     pub fn pages(&self) -> Result<Vec<Page>> {
-        self.agents.iter().map(|(_, agent)| agent.metrics()).collect()
+        self.agents.iter().map(|(_, agent)| Page::of(agent)).collect()
     }
 
     /// Keeps what a case came to, as soon as its requests are on the pages.
@@ -299,39 +290,10 @@ fn wanted(expected: Expected, tally: Tally) -> Counted {
 fn soon(agent: &Agent, is: impl Fn(&Page) -> bool) -> Result<Page> {
     let deadline = clock::Deadline::after(SETTLE);
     loop {
-        let page = agent.metrics()?;
+        let page = Page::of(agent)?;
         if is(&page) || deadline.passed() {
             return Ok(page);
         }
         clock::pause(Duration::from_millis(5));
     }
-}
-
-fn whole(sum: f64) -> u64 {
-    sum as u64
-}
-
-fn count(page: &Page, role: &str) -> Counted {
-    let labels = [("db_user", role)];
-    let failed = |sample: &&Sample| sample.labels.get("error_type").is_some_and(|error| !error.is_empty());
-    Counted {
-        requests: whole(page.sum(REQUESTS, &labels)),
-        failed: whole(page.matching(REQUESTS, &labels).filter(failed).map(|sample| sample.value).sum()),
-        opened: whole(page.sum("poolwatch_connections_opened_total", &labels)),
-        closed: whole(page.sum("poolwatch_connections_closed_total", &labels)),
-    }
-}
-
-/// What was lost or not understood in between.
-fn lost(before: &Page, after: &Page) -> Vec<String> {
-    let honest = ["poolwatch_events_lost_total", "poolwatch_unparsed_total"];
-    let mut losses = Vec::new();
-    for sample in after.samples.iter().filter(|sample| honest.contains(&sample.name.as_str())) {
-        let was = before.samples.iter().find(|old| old.name == sample.name && old.labels == sample.labels);
-        let more = sample.value - was.map_or(0.0, |old| old.value);
-        if more > 0.0 {
-            losses.push(format!("{more} of {:?}", sample.labels.values().collect::<Vec<_>>()));
-        }
-    }
-    losses
 }

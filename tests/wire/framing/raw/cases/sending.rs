@@ -97,7 +97,7 @@ fn partial_writes(target: &Target) -> Result<Tally> {
             }
         }
     }));
-    let long = "v".repeat(1 << 20);
+    let long = "v".repeat(100_000);
     for _ in 0..10 {
         link.ask(&extended("select length($1::text) + 1", &[&long]))?;
         link.ask(&query(&format!("select length('{long}')")))?;
