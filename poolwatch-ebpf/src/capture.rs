@@ -1,17 +1,21 @@
-//! The few bodies of which something is kept: status byte, command tag, SQLSTATE, StartupMessage.
+//! The few bodies of which something is kept or told: status byte, command tag, SQLSTATE, StartupMessage,
+//! and what names a statement.
 
-use poolwatch_ebpf::wire::{Connection, Counter, HEAD, RequestKind, STARTUP_LEN, TAG_LEN, phase};
+use poolwatch_ebpf::wire::{
+    Connection, Counter, HEAD, NAME_LEN, NAME_SEED, RequestKind, STARTUP_LEN, TAG_LEN, add_to_name,
+    finish_name, phase,
+};
 
 use crate::{
     emit, frame, kernel,
     maps::{self, EMPTY_STARTUP, STARTUPS},
     queue,
-    walk::Walk,
+    walk::{State, Walk},
 };
 
 /// Nothing is kept.
 pub const NONE: u32 = 0;
-/// Head of a CommandComplete: the first word of its tag.
+/// Head of a CommandComplete: its tag.
 pub const TAG: u32 = 1;
 /// Head of an ErrorResponse: its SQLSTATE.
 pub const ERROR: u32 = 2;
@@ -20,6 +24,15 @@ pub const STATUS: u32 = 3;
 /// A StartupMessage.
 pub const STARTUP: u32 = 4;
 
+/// A body that is told, up to a length.
+pub const TELL: u32 = 5;
+/// The names at the head of a Bind.
+pub const BIND: u32 = 6;
+/// The name at the head of an Execute.
+pub const EXECUTE: u32 = 7;
+/// The rest of a Query: its request is whole with it.
+pub const QUERY_END: u32 = 8;
+
 /// Keeps the head of the server message that begins here.
 #[inline(always)]
 pub fn begin(c: &mut Connection, what: u32) {
@@ -27,14 +40,121 @@ pub fn begin(c: &mut Connection, what: u32) {
     c.head_len = 0;
 }
 
-/// A piece of a body of which something is kept lies under the cursor.
+/// Tells of the client's message that begins here.
 #[inline(always)]
-pub unsafe fn body<const SERVER_SENT: bool>(c: &mut Connection, w: &Walk, length: u64) {
+pub fn tell(c: &mut Connection, letter: u8) {
+    c.letter = letter;
+    c.body_len = c.tx.remaining;
+    c.told_bytes = 0;
+    if c.tx.remaining > 0 && maps::tells_sql() {
+        c.tx.capture = TELL;
+    }
+}
+
+/// Looks at the names of the Bind or Execute that begins here.
+#[inline(always)]
+pub fn look(c: &mut Connection, what: u32) {
+    if c.tx.remaining > 0 && maps::tells_sql() {
+        c.tx.capture = what;
+    }
+}
+
+/// A piece of a body of which something is kept lies under the cursor. Says how much of it was taken.
+#[inline(always)]
+pub unsafe fn body<const SERVER_SENT: bool>(
+    state: &State,
+    c: &mut Connection,
+    w: &mut Walk,
+    length: u64,
+) -> u64 {
     if SERVER_SENT {
         unsafe { head(c, w, length) };
-    } else {
-        unsafe { startup_piece(c, w, length) };
+        return length;
     }
+    match c.tx.capture {
+        TELL => unsafe { tell_piece(c, w, length) },
+        BIND => unsafe { bind(state, c, w, length) },
+        EXECUTE => unsafe { execute(state, c, w, length) },
+        STARTUP => {
+            unsafe { startup_piece(c, w, length) };
+            length
+        }
+        _ => length,
+    }
+}
+
+/// Tells a piece; of what is behind the last one told nothing more is kept.
+#[inline(always)]
+unsafe fn tell_piece(c: &mut Connection, w: &Walk, length: u64) -> u64 {
+    let (taken, more) = unsafe { emit::message(c, w, length) };
+    if !more {
+        c.tx.capture = if c.letter == b'Q' { QUERY_END } else { NONE };
+    }
+    taken
+}
+
+/// Remembers which statement the unnamed portal is bound to. A named portal, or names that lie across
+/// two calls, are told as they are.
+#[inline(always)]
+unsafe fn bind(state: &State, c: &mut Connection, w: &mut Walk, length: u64) -> u64 {
+    const NAMES: u64 = 2 + NAME_LEN as u64;
+    let mut named = false;
+    if length >= NAMES || length == c.tx.remaining as u64 {
+        let need = if length < NAMES { length } else { NAMES };
+        if unsafe { w.fill(state.chunk, need, w.end.wrapping_sub(w.at)) } {
+            named = unsafe { w.peek(state.chunk)[0] } != 0;
+            let statement = unsafe { name_behind_nul(w, state.chunk) };
+            if !named && statement != 0 {
+                c.bound = statement;
+                c.rebound = 1;
+                c.tx.capture = NONE;
+                return length;
+            }
+        }
+    }
+    if !named {
+        c.bound = 0;
+        c.rebound = 0;
+    }
+    tell(c, b'B');
+    unsafe { tell_piece(c, w, length) }
+}
+
+/// The number of the name one byte behind the cursor; 0 when it is longer than names are.
+#[inline(always)]
+unsafe fn name_behind_nul(w: &Walk, chunk: *const u8) -> u64 {
+    let mut hash = NAME_SEED;
+    macro_rules! word {
+        ($at:literal) => {
+            let (next, ended) = add_to_name(hash, u64::from_le_bytes(unsafe { w.peek_behind::<$at>(chunk) }));
+            hash = next;
+            if ended {
+                return finish_name(hash);
+            }
+        };
+    }
+    word!(1);
+    word!(9);
+    word!(17);
+    word!(25);
+    word!(33);
+    word!(41);
+    word!(49);
+    word!(57);
+    let _ = hash;
+    0
+}
+
+/// An Execute: of the unnamed portal it is held back, since mostly its request's record can tell it.
+#[inline(always)]
+unsafe fn execute(state: &State, c: &mut Connection, w: &mut Walk, length: u64) -> u64 {
+    if unsafe { w.fill(state.chunk, 1, w.end.wrapping_sub(w.at)) && w.peek(state.chunk)[0] == 0 } {
+        unsafe { emit::hold(c, w.now) };
+        c.tx.capture = NONE;
+        return length;
+    }
+    tell(c, b'E');
+    unsafe { tell_piece(c, w, length) }
 }
 
 #[inline(always)]
@@ -63,8 +183,13 @@ unsafe fn head(c: &mut Connection, w: &Walk, length: u64) {
 #[inline(always)]
 pub unsafe fn ended<const SERVER_SENT: bool>(c: &mut Connection, w: &Walk) {
     if !SERVER_SENT {
+        let what = c.tx.capture;
         c.tx.capture = NONE;
-        unsafe { startup_ended(c, w) };
+        match what {
+            STARTUP => unsafe { startup_ended(c, w) },
+            QUERY_END => unsafe { queue::push(c, w, RequestKind::Query) },
+            _ => {}
+        }
         return;
     }
     let what = c.rx.capture;
@@ -74,8 +199,16 @@ pub unsafe fn ended<const SERVER_SENT: bool>(c: &mut Connection, w: &Walk) {
             let status = c.head[0];
             unsafe { frame::ready(c, w, status) };
         }
-        TAG => tag(c),
-        _ => sqlstate(c),
+        TAG => {
+            tag(c);
+            frame::outcome(c, w, b'C');
+        }
+        _ => {
+            if c.errors == 1 {
+                sqlstate(c);
+            }
+            frame::outcome(c, w, b'E');
+        }
     }
 }
 

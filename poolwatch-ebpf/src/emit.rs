@@ -8,13 +8,14 @@ use aya_ebpf::{
     maps::ring_buf::RingBufEntry,
 };
 use poolwatch_ebpf::wire::{
-    Close, ConnectFailed, Connection, Counter, Exec, Exit, Fork, Header, Kind, Open, Record, Request,
-    Secured, Startup, UNIX_PATH_LEN, Waiting, family,
+    BOUND, Close, ConnectFailed, Connection, Counter, Exec, Execute, Exit, Fork, Header, Kind, Message, Open,
+    PIECE_LEN, Record, Request, Secured, Startup, Statement, UNIX_PATH_LEN, Waiting, family, most_told,
 };
 
 use crate::{
     kernel,
-    maps::{self, RECORDS},
+    maps::{self, RECORDS, TELLING},
+    queue,
     walk::Walk,
 };
 
@@ -22,8 +23,13 @@ use crate::{
 const WAKE_STEP: u64 = 64 << 10;
 
 #[inline(always)]
+fn ring() -> *mut core::ffi::c_void {
+    (&raw const RECORDS).cast_mut().cast()
+}
+
+#[inline(always)]
 fn wake() -> u64 {
-    let used = kernel::ring_used((&raw const RECORDS).cast_mut().cast());
+    let used = kernel::ring_used(ring());
     let mark = maps::wake_above();
     if used >= mark && used < mark + WAKE_STEP { BPF_RB_FORCE_WAKEUP as u64 } else { BPF_RB_NO_WAKEUP as u64 }
 }
@@ -31,7 +37,9 @@ fn wake() -> u64 {
 #[inline(always)]
 fn reserve<T: Record + 'static>() -> Option<RingBufEntry<T>> {
     let entry = RECORDS.reserve_untyped::<T>(0);
-    maps::count(if entry.is_some() { Counter::Emitted } else { Counter::RingFull });
+    let full =
+        if T::KIND as u32 == Kind::Request as u32 { Counter::RequestsRingFull } else { Counter::RingFull };
+    maps::count(if entry.is_some() { Counter::Emitted } else { full });
     entry
 }
 
@@ -43,18 +51,34 @@ unsafe fn header(to: *mut Header, kind: Kind, pid: u32, socket: u64, time: u64, 
         (*to).socket = socket;
         (*to).time = time;
         (*to).missed = missed;
-        (*to).reserved = 0;
+        (*to).unheard = 0;
     }
+}
+
+/// A header of a connection's record, with all that the connection could not tell before.
+#[inline(always)]
+unsafe fn header_of(to: *mut Header, kind: Kind, c: &Connection, time: u64) {
+    unsafe {
+        header(to, kind, c.pid, c.socket, time, c.missed);
+        (*to).unheard = c.unheard;
+    }
+}
+
+/// A header of a record of which the loss is no lost request.
+#[inline(always)]
+unsafe fn header_beside(to: *mut Header, kind: Kind, c: &mut Connection, time: u64) {
+    unsafe {
+        header(to, kind, c.pid, c.socket, time, 0);
+        (*to).unheard = c.unheard;
+    }
+    c.unheard = 0;
 }
 
 /// A connection was recognised. Needs the socket, which names the server.
 #[inline(always)]
 pub unsafe fn open(c: &mut Connection, sk: u64, now: u64) {
     unsafe {
-        let Some(mut entry) = reserve::<Open>() else {
-            c.missed += 1;
-            return;
-        };
+        let Some(mut entry) = reserve::<Open>() else { return };
         let record = entry.as_mut_ptr();
         header(&raw mut (*record).header, Kind::Open, c.pid, c.socket, now, 0);
         (*record).connected = c.connected;
@@ -109,14 +133,120 @@ unsafe fn path(record: *mut Open, of: u16, sk: u64) {
 /// A StartupMessage is whole.
 #[inline(always)]
 pub unsafe fn startup(c: &mut Connection, startup: &mut Startup, now: u64) {
-    unsafe { header(&raw mut startup.header, Kind::Startup, c.pid, c.socket, now, c.missed) };
+    unsafe { header_beside(&raw mut startup.header, Kind::Startup, c, now) };
     let written = RECORDS.output_untyped::<Startup>(&*startup, wake()).is_ok();
     maps::count(if written { Counter::Emitted } else { Counter::RingFull });
-    if written {
-        c.missed = 0;
-    } else {
-        c.missed += 1;
+}
+
+/// Tells the next piece of the client's message that lies under the cursor. Says how much of it, and
+/// whether more of the body is to be told.
+#[inline(always)]
+pub unsafe fn message(c: &mut Connection, w: &Walk, length: u64) -> (u64, bool) {
+    let most = most_told(c.letter);
+    let most = if c.body_len < most { c.body_len } else { most };
+    let room = most.wrapping_sub(c.told_bytes) as u64;
+    let mut take = if length < PIECE_LEN as u64 { length } else { PIECE_LEN as u64 };
+    take = if room < take { room } else { take } & PIECE_LEN as u64;
+    if c.told_bytes == 0 {
+        unsafe { release(c, w.now) };
+        if kernel::ring_used(ring()) > maps::no_text_above() {
+            maps::count(Counter::TextsRingFull);
+            return unheard(c, length);
+        }
     }
+    let Some(telling) = TELLING.get_ptr_mut(0) else { return (length, false) };
+    unsafe {
+        let message = &raw mut (*telling).message;
+        header_beside(&raw mut (*message).header, Kind::Message, c, w.now);
+        // A Query ends its request, and so does nothing else that is told.
+        (*message).request = c.asked;
+        (*message).nth =
+            if c.letter == b'E' { c.sending_executes.wrapping_sub(1) } else { c.sending_executes };
+        (*message).length = c.body_len;
+        (*message).offset = c.told_bytes;
+        (*message).kept = take as u32;
+        (*message).letter = c.letter;
+        (*message).reserved = [0; 3];
+        if !kernel::copy_user((&raw mut (*telling).piece).cast(), take as u32, w.at) {
+            maps::count(Counter::PayloadUnread);
+            return unheard(c, length);
+        }
+        let size = size_of::<Message>() as u64 + take;
+        if !kernel::output(ring(), telling.cast(), size, wake()) {
+            maps::count(Counter::RingFull);
+            return unheard(c, length);
+        }
+    }
+    maps::count(Counter::Emitted);
+    c.told_bytes += take as u32;
+    (take, c.told_bytes < most)
+}
+
+/// A message is not told. Of a Query only the text is lost, of others what names mean from here on.
+#[inline(always)]
+fn unheard(c: &mut Connection, length: u64) -> (u64, bool) {
+    if c.letter != b'Q' {
+        c.unheard += 1;
+    }
+    (length, false)
+}
+
+/// An `Execute` of the unnamed portal is being sent: told with its request, or before the next message.
+#[inline(always)]
+pub unsafe fn hold(c: &mut Connection, now: u64) {
+    unsafe { release(c, now) };
+    c.held = 1;
+    c.held_statement = c.bound;
+    c.held_bound = c.rebound;
+    c.held_request = c.asked;
+    c.held_nth = c.sending_executes.wrapping_sub(1);
+    c.rebound = 0;
+}
+
+/// Tells the `Execute` that is held.
+#[inline(always)]
+pub unsafe fn release(c: &mut Connection, now: u64) {
+    if c.held == 0 {
+        return;
+    }
+    c.held = 0;
+    unsafe {
+        let Some(mut entry) = reserve::<Execute>() else { return };
+        let record = entry.as_mut_ptr();
+        header_beside(&raw mut (*record).header, Kind::Execute, c, now);
+        (*record).statement = c.held_statement;
+        (*record).request = c.held_request;
+        (*record).nth = c.held_nth;
+        (*record).flags = if c.held_bound != 0 { BOUND } else { 0 };
+        (*record).reserved = 0;
+        entry.submit(wake());
+    }
+}
+
+/// Tells how the last statement ended, since another one of its request goes on.
+#[inline(always)]
+pub unsafe fn statement(c: &mut Connection, now: u64) {
+    if c.outcome == 0 {
+        return;
+    }
+    unsafe {
+        if let Some(mut entry) = reserve::<Statement>() {
+            let record = entry.as_mut_ptr();
+            header(&raw mut (*record).header, Kind::Statement, c.pid, c.socket, now, 0);
+            (*record).header.time = c.outcome_at;
+            (*record).started = queue::oldest_started(c);
+            (*record).request = c.answered;
+            (*record).nth = c.outcomes.wrapping_sub(1);
+            (*record).rows = c.last_rows;
+            (*record).outcome = c.outcome;
+            (*record).sqlstate = c.sqlstate;
+            (*record).reserved = [0; 2];
+            (*record).tag = c.tag;
+            entry.submit(wake());
+        }
+    }
+    c.outcome = 0;
+    c.tag = [0; poolwatch_ebpf::wire::TAG_LEN];
 }
 
 /// A request was answered.
@@ -125,30 +255,46 @@ pub unsafe fn request(c: &mut Connection, w: &Walk, waiting: &Waiting, at: u64, 
     if c.told == 0 {
         unsafe { open(c, w.sk, w.now) };
     }
+    let executed = c.held != 0 && c.held_request == c.answered && merged == 1;
+    if merged > 1 {
+        unsafe { release(c, w.now) };
+    }
+    if executed {
+        c.held = 0;
+    }
     unsafe {
         let Some(mut entry) = reserve::<Request>() else {
-            c.missed += 1;
+            c.missed += merged;
             return;
         };
         let record = entry.as_mut_ptr();
-        header(&raw mut (*record).header, Kind::Request, c.pid, c.socket, at, c.missed);
+        header_of(&raw mut (*record).header, Kind::Request, c, at);
         (*record).started = waiting.started;
         (*record).first_byte = c.first_byte;
         (*record).sent = waiting.sent as u64;
         (*record).received = c.received;
-        (*record).executes = waiting.executes as u32;
+        (*record).executes = waiting.executes();
+        (*record).request = c.answered;
+        (*record).outcomes = c.outcomes;
+        (*record).last_rows = c.last_rows;
         (*record).completions = c.completions;
         (*record).rows = c.rows;
         (*record).errors = c.errors;
         (*record).merged = merged;
         (*record).flags = c.flags as u16;
-        (*record).kind = waiting.kind;
+        (*record).kind = waiting.kind();
         (*record).status = status;
         (*record).sqlstate = c.sqlstate;
         (*record).tag = c.tag;
+        (*record).outcome = c.outcome;
+        (*record).outcome_at = c.outcome_at;
+        (*record).executed = executed as u8;
+        (*record).bound = c.held_bound;
+        (*record).statement = c.held_statement;
         entry.submit(wake());
     }
     c.missed = 0;
+    c.unheard = 0;
 }
 
 /// The next answer begins with nothing counted.
@@ -159,6 +305,11 @@ pub fn clear_answer(c: &mut Connection) {
     c.completions = 0;
     c.rows = 0;
     c.errors = 0;
+    c.outcomes = 0;
+    c.outcome = 0;
+    c.outcome_at = 0;
+    c.statement_rows = 0;
+    c.last_rows = 0;
     c.flags = 0;
     c.sqlstate = [0; 5];
     c.tag = [0; poolwatch_ebpf::wire::TAG_LEN];
@@ -168,17 +319,13 @@ pub fn clear_answer(c: &mut Connection) {
 #[inline(always)]
 pub unsafe fn secured(c: &mut Connection, now: u64) {
     unsafe {
-        let Some(mut entry) = reserve::<Secured>() else {
-            c.missed += 1;
-            return;
-        };
+        let Some(mut entry) = reserve::<Secured>() else { return };
         let record = entry.as_mut_ptr();
-        header(&raw mut (*record).header, Kind::Secured, c.pid, c.socket, now, c.missed);
+        header_beside(&raw mut (*record).header, Kind::Secured, c, now);
         (*record).by = c.secured as u32;
         (*record).reserved = 0;
         entry.submit(wake());
     }
-    c.missed = 0;
 }
 
 /// A connection ended.
@@ -190,7 +337,7 @@ pub unsafe fn close(c: &Connection, ended_by: u16, errno: u16, now: u64) {
     unsafe {
         let Some(mut entry) = reserve::<Close>() else { return };
         let record = entry.as_mut_ptr();
-        header(&raw mut (*record).header, Kind::Close, c.pid, c.socket, now, c.missed);
+        header_of(&raw mut (*record).header, Kind::Close, c, now);
         (*record).ended_by = ended_by;
         (*record).errno = errno;
         (*record).sqlstate = c.sqlstate;

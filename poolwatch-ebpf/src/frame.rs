@@ -70,9 +70,10 @@ unsafe fn step<const SERVER_SENT: bool>(state: &State) -> i64 {
     if half.remaining > 0 {
         let there = w.end - w.at;
         let length = if (half.remaining as u64) < there { half.remaining as u64 } else { there };
-        if half.capture != capture::NONE {
-            unsafe { capture::body::<SERVER_SENT>(c, w, length) };
-        }
+        let length = match half.capture {
+            capture::NONE => length,
+            _ => unsafe { capture::body::<SERVER_SENT>(state, c, w, length) },
+        };
         let half = if SERVER_SENT { &mut c.rx } else { &mut c.tx };
         half.remaining -= length as u32;
         w.at += length;
@@ -80,7 +81,7 @@ unsafe fn step<const SERVER_SENT: bool>(state: &State) -> i64 {
         if SERVER_SENT {
             c.received += length;
         } else {
-            c.sending_bytes += length;
+            c.sending_bytes = c.sending_bytes.wrapping_add(length);
         }
         if ended && half_capture::<SERVER_SENT>(c) != capture::NONE {
             unsafe { capture::ended::<SERVER_SENT>(c, w) };
@@ -105,6 +106,7 @@ unsafe fn header<const SERVER_SENT: bool>(state: &State, c: &mut Connection, w: 
     let carried = if SERVER_SENT { c.rx.header_len } else { c.tx.header_len };
     if !SERVER_SENT && c.sending == 0 {
         c.sending = w.started;
+        c.sending_bytes = 0;
     }
     let bytes;
     if carried == 0 && there >= need {
@@ -145,7 +147,7 @@ unsafe fn header<const SERVER_SENT: bool>(state: &State, c: &mut Connection, w: 
     if SERVER_SENT {
         unsafe { server_message(c, w, bytes) }
     } else {
-        c.sending_bytes += need;
+        c.sending_bytes = c.sending_bytes.wrapping_add(need);
         unsafe { client_message(c, w, bytes) }
     }
 }
@@ -179,6 +181,10 @@ unsafe fn server_message(c: &mut Connection, w: &mut Walk, b: [u8; 8]) -> i64 {
         w.done = done::MALFORMED;
         return 1;
     }
+    if c.kept != 0 {
+        c.kept = 0;
+        emit::clear_answer(c);
+    }
     c.received += 5;
     let waiting = c.queue_head != c.queue_tail || c.sending != 0;
     if c.first_byte == 0 && waiting {
@@ -193,23 +199,40 @@ unsafe fn server_message(c: &mut Connection, w: &mut Walk, b: [u8; 8]) -> i64 {
             }
             c.rx.capture = capture::STATUS;
         }
-        b'D' => c.rows = c.rows.wrapping_add(1),
+        b'D' => {
+            c.rows = c.rows.wrapping_add(1);
+            c.statement_rows = c.statement_rows.wrapping_add(1);
+        }
         b'C' => {
             c.completions += 1;
-            if c.completions == 1 {
-                capture::begin(c, capture::TAG);
-            }
+            unsafe { emit::statement(c, w.now) };
+            capture::begin(c, capture::TAG);
         }
-        b'I' => c.completions += 1,
+        b'I' | b's' => {
+            c.completions += u32::from(letter == b'I');
+            unsafe { emit::statement(c, w.now) };
+            outcome(c, w, letter);
+        }
         b'E' => {
             c.errors += 1;
-            if c.errors == 1 {
-                capture::begin(c, capture::ERROR);
-            }
+            unsafe { emit::statement(c, w.now) };
+            capture::begin(c, capture::ERROR);
         }
+        // For an `Execute`: whatever Sync follows it up to the end of the data is not answered.
+        b'G' if unsafe { queue::oldest_kind(c) } == RequestKind::Sync as u8 => c.copy_in = 1,
         _ => {}
     }
     0
+}
+
+/// A statement ended; told once it is known whether its request has another.
+#[inline(always)]
+pub fn outcome(c: &mut Connection, w: &Walk, letter: u8) {
+    c.outcome = letter;
+    c.outcome_at = w.now;
+    c.outcomes += 1;
+    c.last_rows = c.statement_rows;
+    c.statement_rows = 0;
 }
 
 #[inline(always)]
@@ -225,15 +248,40 @@ unsafe fn client_message(c: &mut Connection, w: &mut Walk, b: [u8; 8]) -> i64 {
     }
     c.tx.remaining = length - 4;
     match letter {
-        b'E' => c.sending_executes += 1,
-        b'Q' => return unsafe { ends(c, w, RequestKind::Query) },
+        b'P' | b'C' => capture::tell(c, letter),
+        b'B' => capture::look(c, capture::BIND),
+        b'E' => {
+            c.sending_executes += 1;
+            capture::look(c, capture::EXECUTE);
+        }
+        // Its request is whole with its body, which is told before.
+        b'Q' if c.tx.remaining > 0 => {
+            c.tx.capture = capture::QUERY_END;
+            capture::tell(c, letter);
+        }
+        b'S' if c.swallow > 0 => {
+            c.swallow = 0;
+            c.sending = 0;
+            c.sending_bytes = 0;
+            return 0;
+        }
         b'S' => return unsafe { ends(c, w, RequestKind::Sync) },
         b'F' => return unsafe { ends(c, w, RequestKind::FunctionCall) },
         b'X' => c.ending |= poolwatch_ebpf::wire::ended_by::TERMINATE as u8,
-        // Authentication and COPY data begin no request of their own.
-        b'p' | b'd' | b'c' | b'f' if c.sending_executes == 0 && c.sending == w.started => c.sending = 0,
+        b'p' | b'd' | b'c' | b'f' => {
+            if c.copy_in != 0 && (letter == b'c' || letter == b'f') {
+                queue::end_copy_in(c);
+            }
+            // Authentication and COPY data begin no request of their own.
+            if c.asking == 0 {
+                c.sending = 0;
+                c.sending_bytes = 0;
+            }
+            return 0;
+        }
         _ => {}
     }
+    c.asking = 1;
     0
 }
 
@@ -241,7 +289,7 @@ unsafe fn client_message(c: &mut Connection, w: &mut Walk, b: [u8; 8]) -> i64 {
 #[inline(always)]
 unsafe fn ends(c: &mut Connection, w: &Walk, kind: RequestKind) -> i64 {
     let body = c.tx.remaining as u64;
-    c.sending_bytes += body;
+    c.sending_bytes = c.sending_bytes.wrapping_add(body);
     unsafe { queue::push(c, w, kind) };
     c.sending_bytes = 0u64.wrapping_sub(body);
     0
@@ -291,6 +339,11 @@ pub fn lose_server(c: &mut Connection) {
 #[inline(always)]
 pub fn lose_client(c: &mut Connection) {
     lose(&mut c.tx);
+    c.unheard += 1;
+    c.bound = 0;
+    c.rebound = 0;
+    c.copy_in = 0;
+    c.swallow = 0;
     c.flags |= flags::APPROXIMATE as u32;
 }
 
@@ -307,6 +360,12 @@ fn lose(half: &mut Half) {
 pub unsafe fn ready(c: &mut Connection, w: &Walk, status: u8) {
     c.ready = 1;
     c.proven = 1;
-    unsafe { queue::complete(c, w, status) };
-    emit::clear_answer(c);
+    c.copy_in = 0;
+    // Where another thread sends, the hook of the Sync that is to be swallowed may still be on its way.
+    if c.sender == kernel::thread() {
+        c.swallow = 0;
+    }
+    if unsafe { queue::complete(c, w, status) } {
+        emit::clear_answer(c);
+    }
 }

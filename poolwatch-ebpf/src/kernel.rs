@@ -38,6 +38,12 @@ pub unsafe fn copy_kernel(to: *mut u8, length: u32, from: u64) -> bool {
     unsafe { raw::bpf_probe_read_kernel(to.cast::<c_void>(), length, from as *const c_void) == 0 }
 }
 
+/// Puts `size` bytes into the ring; false when there is no room.
+#[inline(always)]
+pub unsafe fn output(ring: *mut c_void, data: *mut c_void, size: u64, flags: u64) -> bool {
+    unsafe { raw::bpf_ringbuf_output(ring, data, size, flags) == 0 }
+}
+
 /// Copies bytes of the observed process; false when they are not there.
 #[inline(always)]
 pub unsafe fn copy_user(to: *mut u8, length: u32, from: u64) -> bool {
@@ -116,6 +122,20 @@ pub fn peer_address6(sk: u64) -> [u8; 16] {
 #[inline(always)]
 pub fn socket_error(sk: u64) -> u16 {
     read(sk + offset!(sk_err) as u64, 0i32).unsigned_abs() as u16
+}
+
+/// The own side still receives, though it may have said that it sends no more: `shutdown(SHUT_WR)`.
+/// Source: `sk_shutdown` is set before the state changes, `inet_shutdown` in net/ipv4/af_inet.c.
+#[inline(always)]
+pub fn still_receives(sk: u64) -> bool {
+    const RCV_SHUTDOWN: u8 = 1;
+    read(sk + offset!(sk_shutdown) as u64, RCV_SHUTDOWN) & RCV_SHUTDOWN == 0
+}
+
+/// TCP's count of bytes that were read from the socket, by whatever call.
+#[inline(always)]
+pub fn copied(sk: u64) -> u32 {
+    read(sk + offset!(tcp_copied) as u64, 0)
 }
 
 /// When TCP last handed bytes down, nanoseconds of `CLOCK_MONOTONIC`; 0 = not known.

@@ -5,7 +5,9 @@ use aya_ebpf::{
     btf_maps::{Array, HashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
-use poolwatch_ebpf::wire::{CALLS, Connection, Counter, Offsets, STARTUP_LEN, Startup};
+use poolwatch_ebpf::wire::{
+    CALLS, Connection, Counter, Deep, Message, Offsets, PIECE_LEN, STARTUP_LEN, Startup, Waiting,
+};
 
 use crate::walk::Walk;
 
@@ -27,6 +29,14 @@ pub struct Candidate {
     pub reserved: u32,
 }
 
+/// A [`Message`] and its piece.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Telling {
+    pub message: Message,
+    pub piece: [u8; PIECE_LEN + 1],
+}
+
 /// Records for the agent. The agent may change the size before loading.
 #[btf_map]
 pub static RECORDS: RingBuf<[u8; 0], { 4 << 20 }> = RingBuf::new();
@@ -43,6 +53,11 @@ pub static CANDIDATES: HashMap<u64, Candidate, 32_768, LAZY> = HashMap::new();
 /// StartupMessages that are being sent; an entry leaves when the message is whole.
 #[btf_map]
 pub static STARTUPS: HashMap<u64, Startup, 1024, LAZY> = HashMap::new();
+
+/// Requests in flight for which their connection's own queue has no room. What does not fit is merged
+/// into the last one that did, and counts as `QueueFull`.
+#[btf_map]
+pub static DEEP: HashMap<Deep, Waiting, 65_536, LAZY> = HashMap::new();
 
 /// Processes that are listed, denied or hold connections; an entry leaves with the process.
 #[btf_map]
@@ -64,6 +79,10 @@ pub static WALKS: PerCpuArray<Walk, 1> = PerCpuArray::new();
 /// User bytes that this CPU is looking at.
 #[btf_map]
 pub static CHUNKS: PerCpuArray<[u8; crate::walk::CHUNK_ROOM], 1> = PerCpuArray::new();
+
+/// The message that this CPU is telling of.
+#[btf_map]
+pub static TELLING: PerCpuArray<Telling, 1> = PerCpuArray::new();
 
 /// Zeros, to make new connections from.
 #[btf_map]
@@ -106,7 +125,8 @@ pub static OFFSETS: Offsets = Offsets {
     registers: 0,
     registers_number: 0,
     registers_fourth: 0,
-    reserved: 0,
+    sk_shutdown: 0,
+    tcp_copied: 0,
 };
 
 /// What each system call does, by its number; see `wire::call`.
@@ -120,6 +140,14 @@ static WATCH: u32 = 0;
 /// Messages walked per call: at six nanoseconds each, less than a millisecond.
 #[unsafe(no_mangle)]
 static HOPS: u32 = 131_072;
+
+/// 1 = nothing of a statement's text or name is told.
+#[unsafe(no_mangle)]
+static NO_SQL: u32 = 0;
+
+/// Bytes in the ring above which texts are not told any more, so that requests still find room.
+#[unsafe(no_mangle)]
+static NO_TEXT_ABOVE: u64 = 3 << 20;
 
 /// Bytes in the ring above which the reader is woken.
 #[unsafe(no_mangle)]
@@ -151,6 +179,14 @@ pub fn hops() -> u32 {
 
 pub fn wake_above() -> u64 {
     setting!(WAKE_ABOVE)
+}
+
+pub fn tells_sql() -> bool {
+    setting!(NO_SQL) == 0
+}
+
+pub fn no_text_above() -> u64 {
+    setting!(NO_TEXT_ABOVE)
 }
 
 pub fn call_form(number: u64) -> u8 {

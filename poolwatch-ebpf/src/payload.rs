@@ -75,6 +75,12 @@ fn next_message(half: &mut Half, vector: u64, length: u64) -> u64 {
     index & 1023
 }
 
+/// The system call ends with this call of the hook: its next one starts at the first message again.
+#[inline(always)]
+pub fn last_of_vector(half: &mut Half) {
+    half.vector_next = 0;
+}
+
 /// Goes to the next segment. The answer is the loop's: 1 ends the walk.
 #[inline(always)]
 pub fn next_segment(walk: &mut Walk) -> i64 {
@@ -96,10 +102,28 @@ pub fn next_segment(walk: &mut Walk) -> i64 {
     walk.vector += 16;
     walk.vectors -= 1;
     let length = if segment.length < walk.left { segment.length } else { walk.left };
+    walk.partial = (segment.length > walk.left) as u32;
     walk.at = segment.base;
     walk.end = segment.base + length;
     walk.left -= length;
     0
+}
+
+/// Goes to the first byte of the payload, past empty segments; false when none is found.
+#[inline(always)]
+pub fn first_byte(walk: &mut Walk) -> bool {
+    const EMPTY_SEGMENTS: u32 = 8;
+    let mut segment = 0;
+    while segment < EMPTY_SEGMENTS {
+        if walk.at < walk.end {
+            return true;
+        }
+        if next_segment(walk) != 0 {
+            return false;
+        }
+        segment += 1;
+    }
+    walk.at < walk.end
 }
 
 #[inline(always)]

@@ -6,12 +6,15 @@ use crate::{
     emit, filter, frame,
     kernel::{self, Caller, Registers},
     maps::{self, CANDIDATES, CHUNKS, CONNECTIONS, EMPTY_CONNECTION},
-    payload, resync,
+    payload, queue, resync,
     walk::{State, Walk, done},
 };
 
 /// `MSG_PEEK`: the bytes will be read again.
 const PEEK: u64 = 2;
+/// `MSG_TRUNC`: TCP throws the bytes away instead of handing them over.
+/// Source: <https://man7.org/linux/man-pages/man7/tcp.7.html>.
+const TRUNC: u64 = 0x20;
 /// `ECONNRESET` and `EPIPE`
 const RESET: [i64; 2] = [-104, -32];
 /// Malformed messages after which an unproven socket is given up.
@@ -28,6 +31,7 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
         };
         let c = &mut *connection;
         if result <= 0 {
+            payload::last_of_vector(&mut c.tx);
             unix_reset(c, result);
             return None;
         }
@@ -49,9 +53,14 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
             c.sending = 0;
             c.sending_bytes = 0;
             c.sending_executes = 0;
+            c.asking = 0;
         }
         let mut state = State { connection, walk, chunk };
         kernel::repeat(maps::hops(), frame::step_client, &mut state);
+        // A message that was sent in part ends its sendmmsg, without an error.
+        if walk.partial != 0 {
+            payload::last_of_vector(&mut (*connection).tx);
+        }
         after_sent(&mut *connection, walk)
     }
 }
@@ -118,6 +127,7 @@ pub unsafe fn received(
         let connection = CONNECTIONS.get_ptr_mut(socket)?;
         let c = &mut *connection;
         if result < 0 {
+            payload::last_of_vector(&mut c.rx);
             unix_reset(c, result);
             return None;
         }
@@ -133,7 +143,14 @@ pub unsafe fn received(
         let chunk = CHUNKS.get_ptr_mut(0)?.cast::<u8>();
         let walk = Walk::begin(sk, result as u64)?;
         c.last = walk.now;
-        let registers = caller.registers();
+        let thrown_away = message_flags & TRUNC != 0 && c.family != family::UNIX;
+        let registers = if thrown_away { None } else { caller.registers() };
+        if messages > 0 {
+            // Then the result counts messages.
+            c.copied_known = 0;
+        } else if c.family != family::UNIX {
+            bypassed(c, sk, result as u32);
+        }
         if !point(walk, c, registers, messages, true) {
             return None;
         }
@@ -160,6 +177,26 @@ pub unsafe fn received(
         resync::tail(c, walk, &registers, payload::form(&registers), result as u64);
         Some(())
     }
+}
+
+/// Bytes left the socket by another way than a call that shows them: `splice()` for one.
+#[inline(always)]
+unsafe fn bypassed(c: &mut Connection, sk: u64, received: u32) {
+    let copied = kernel::copied(sk);
+    let past = copied.wrapping_sub(received).wrapping_sub(c.copied);
+    let known = c.copied_known;
+    c.copied = copied;
+    c.copied_known = 1;
+    if known == 0 || past == 0 {
+        return;
+    }
+    // COPY data, as below.
+    if c.rx.lost == 0 && c.rx.capture == 0 && c.rx.remaining >= past {
+        c.rx.remaining -= past;
+        return;
+    }
+    maps::count(Counter::PayloadUnread);
+    frame::lose_server(c);
 }
 
 /// Points the walk at the payload; when it cannot be seen, this direction is lost.
@@ -213,7 +250,7 @@ fn start_of(c: &Connection, sk: u64, now: u64) -> u64 {
 unsafe fn answered(c: &mut Connection, w: &mut Walk) -> bool {
     let asked = c.awaiting;
     c.awaiting = 0;
-    if w.at >= w.end && payload::next_segment(w) != 0 {
+    if !payload::first_byte(w) {
         return false;
     }
     let answer = kernel::read_user(w.at, 0u8);
@@ -259,6 +296,7 @@ pub unsafe fn end(c: &mut Connection, why: u16, errno: u16) {
     if c.ready == 0 && c.midstream == 0 {
         ended_by |= ended_by::STARTUP;
     }
+    queue::forget_deep(c);
     unsafe { emit::close(c, ended_by, errno, kernel::now()) };
     let _ = CONNECTIONS.remove(c.socket);
 }
@@ -323,7 +361,7 @@ unsafe fn begins_startup(sk: u64, length: u64, registers: Option<Registers>) -> 
     if !payload::point(walk, &mut half, &registers, payload::form(&registers)) {
         return false;
     }
-    if walk.at >= walk.end && payload::next_segment(walk) != 0 {
+    if !payload::first_byte(walk) {
         return false;
     }
     let there = walk.end.wrapping_sub(walk.at);

@@ -9,8 +9,8 @@ use crate::{kernel, maps};
 
 /// Bytes read at once when looking for headers: six nanoseconds a message instead of fifteen.
 pub const CHUNK: u64 = 512;
-/// Room for a chunk, twice, so that a masked offset plus a header stays inside.
-pub const CHUNK_ROOM: usize = 1040;
+/// Room for a chunk, twice, so that a masked offset plus a name stays inside.
+pub const CHUNK_ROOM: usize = 1104;
 
 /// How a walk ended.
 pub mod done {
@@ -56,8 +56,8 @@ pub struct Walk {
     pub sk: u64,
     /// One of [`done`].
     pub done: u32,
-    /// Makes the padding visible.
-    pub reserved: u32,
+    /// 1 = the last segment holds more than was moved.
+    pub partial: u32,
 }
 
 /// What the loop's callback gets: pointers into maps only.
@@ -86,6 +86,7 @@ impl Walk {
         walk.chunk_len = 0;
         walk.sk = sk;
         walk.done = done::NO;
+        walk.partial = 0;
         Some(walk)
     }
 
@@ -110,9 +111,15 @@ impl Walk {
     /// Eight bytes of the chunk at the cursor; those behind `need` may be stale.
     #[inline(always)]
     pub unsafe fn peek(&self, chunk: *const u8) -> [u8; 8] {
+        unsafe { self.peek_behind::<0>(chunk) }
+    }
+
+    /// Eight bytes of the chunk, so many behind the cursor (at most 72).
+    #[inline(always)]
+    pub unsafe fn peek_behind<const BYTES: usize>(&self, chunk: *const u8) -> [u8; 8] {
         let offset = (self.at.wrapping_sub(self.chunk) & 1023) as usize;
         unsafe {
-            let p = chunk.add(offset);
+            let p = chunk.add(offset).add(BYTES);
             [*p, *p.add(1), *p.add(2), *p.add(3), *p.add(4), *p.add(5), *p.add(6), *p.add(7)]
         }
     }

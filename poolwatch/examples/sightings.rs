@@ -13,7 +13,7 @@ fn main() {
         Some("sock") => Some(Tier::Sock),
         _ => None,
     };
-    let attached = match attach(&Wanted { tier, watch: Watch::All, ring_bytes: 4 << 20 }) {
+    let attached = match attach(&Wanted { tier, watch: Watch::All, ring_bytes: 4 << 20, sql: true }) {
         Ok(attached) => attached,
         Err(refusal) => {
             eprintln!("{refusal}");

@@ -83,7 +83,7 @@ async fn serve(config: Config, access: Access, record: Option<PathBuf>) -> Resul
     let children = config.targets.follow_children;
     let watch = if config.targets.pids.is_empty() { Watch::All } else { Watch::Listed { children } };
     let export = config.export(Clock::start());
-    let wanted = Wanted { tier, watch, ring_bytes: RING_BYTES };
+    let wanted = Wanted { tier, watch, ring_bytes: RING_BYTES, sql: config.sql };
     let job = Job { targets: config.targets, wanted, settings: config.inference, export, access, record };
     agent::run(job, listener, stop()?).await
 }

@@ -18,6 +18,8 @@ const FIELDS: [(&str, &str, i64); 33] = [
     ("sock_common", "skc_v6_daddr", 16),
     ("sock", "sk_socket", 8),
     ("sock", "sk_err", 4),
+    ("sock", "sk_shutdown", 1),
+    ("tcp_sock", "copied_seq", 4),
     ("tcp_sock", "tcp_wstamp_ns", 8),
     ("unix_sock", "peer", 8),
     ("unix_sock", "addr", 8),

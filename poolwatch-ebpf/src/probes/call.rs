@@ -25,6 +25,9 @@ unsafe fn try_call_exit(context: &RawTracePointContext) -> Option<()> {
     if form == 0 {
         return None;
     }
+    if form == call::SPLICE {
+        return unsafe { spliced(&registers, address, result) };
+    }
     let (sk, socket) = kernel::socket_of(registers.first())?;
     let many = form & call::FORM == call::MESSAGES && result > 0;
     let messages = if many { result as u64 } else { 0 };
@@ -34,4 +37,16 @@ unsafe fn try_call_exit(context: &RawTracePointContext) -> Option<()> {
     }
     let flags = payload::flags(&registers, form);
     unsafe { traffic::received(socket, sk, result, flags, messages, Caller::At(address)) }
+}
+
+/// One end is a pipe, the other may be a socket.
+#[inline(always)]
+unsafe fn spliced(registers: &Registers, address: u64, result: i64) -> Option<()> {
+    unsafe {
+        if let Some((sk, socket)) = kernel::socket_of(registers.third()) {
+            return traffic::sent(socket, sk, result, 0, Caller::At(address));
+        }
+        let (sk, socket) = kernel::socket_of(registers.first())?;
+        traffic::received(socket, sk, result, 0, 0, Caller::At(address))
+    }
 }

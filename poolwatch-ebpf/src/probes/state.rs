@@ -66,6 +66,8 @@ unsafe fn try_tcp_state(socket: u64, sk: u64, old: u32, new: u32) -> Option<()> 
     match new {
         tcp::SYN_SENT => unsafe { connecting(socket) },
         tcp::CLOSE if old == tcp::SYN_SENT => unsafe { failed(socket, sk) },
+        // A half-close: the answers still come.
+        tcp::FIN_WAIT1 if kernel::still_receives(sk) => None,
         tcp::CLOSE | tcp::FIN_WAIT1 | tcp::LAST_ACK => unsafe { closed(socket, sk, new) },
         _ => None,
     }

@@ -3,7 +3,7 @@
 //! User space reads it in a scan (a request that is under way has no record yet) and writes it once,
 //! for connections that are older than the probes.
 
-/// Requests in flight per connection that are kept apart; further ones are merged and flagged.
+/// Requests in flight that a connection keeps itself; further ones go to a map of all connections.
 pub const QUEUE: usize = 64;
 /// Bytes kept of the head of a server message, to find the command tag or SQLSTATE in.
 pub const HEAD: usize = 64;
@@ -24,12 +24,34 @@ pub struct Waiting {
     pub started: u64,
     /// Bytes sent, at most 2³² − 1.
     pub sent: u32,
-    /// `Execute` messages in it, at most 2¹⁶ − 1.
-    pub executes: u16,
+    /// `Execute` messages in it, at most 2²⁴ − 1, above a [`super::RequestKind`] in the lowest byte.
+    pub what: u32,
+}
+
+impl Waiting {
     /// A [`super::RequestKind`] as its number.
-    pub kind: u8,
+    #[inline(always)]
+    pub const fn kind(&self) -> u8 {
+        self.what as u8
+    }
+
+    /// `Execute` messages in it.
+    #[inline(always)]
+    pub const fn executes(&self) -> u32 {
+        self.what >> 8
+    }
+}
+
+/// Names a request among those that found no room in a connection's own queue.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Deep {
+    /// The connection.
+    pub socket: u64,
+    /// Index in its queue.
+    pub index: u32,
     /// Makes the padding visible.
-    pub reserved: u8,
+    pub reserved: u32,
 }
 
 /// One direction of the stream.
@@ -68,7 +90,7 @@ pub struct Connection {
     pub inode: u64,
     /// Process that sent last.
     pub pid: u32,
-    /// Records of this socket that found no room in the ring since its last record.
+    /// Requests of this socket whose record found no room in the ring since its last record.
     pub missed: u32,
     /// One of [`super::family`].
     pub family: u16,
@@ -116,6 +138,10 @@ pub struct Connection {
     pub sending_bytes: u64,
     /// Its `Execute` messages so far.
     pub sending_executes: u32,
+    /// Requests sent so far, which numbers the one that is being sent.
+    pub asked: u32,
+    /// Requests answered so far, which numbers the oldest one in flight.
+    pub answered: u32,
     /// Requests merged into the queue's last entry.
     pub overflow: u32,
     /// Of these, already answered.
@@ -132,12 +158,60 @@ pub struct Connection {
     pub rows: u32,
     /// `ErrorResponse` of the current answer.
     pub errors: u32,
+    /// TCP's count of bytes read, as it stood after the last of them.
+    pub copied: u32,
+    /// 1 = it is known.
+    pub copied_known: u32,
     /// Bytes used of `head`.
     pub head_len: u32,
+    /// Statements of the current answer that ended.
+    pub outcomes: u32,
+    /// `DataRow` of the statement that is being answered.
+    pub statement_rows: u32,
+    /// `DataRow` of the last statement that ended.
+    pub last_rows: u32,
+    /// Bytes of the client's message of which the body is told.
+    pub body_len: u32,
+    /// When the last statement ended.
+    pub outcome_at: u64,
     /// SQLSTATE of the first error of the current answer.
     pub sqlstate: [u8; 5],
-    /// First command tag of the current answer, cut.
+    /// How the last statement ended; 0 = none did, or it was told.
+    pub outcome: u8,
+    /// 1 = an `Execute` of the unnamed portal is not told yet.
+    pub held: u8,
+    /// Whether its portal was bound for it.
+    pub held_bound: u8,
+    /// Command tag of the last statement, cut.
     pub tag: [u8; super::TAG_LEN],
+    /// Messages that might have named a statement and were not told since its last record.
+    pub unheard: u32,
+    /// Statement of the `Execute` that is held.
+    pub held_statement: u64,
+    /// Its request.
+    pub held_request: u32,
+    /// `Execute` messages before it in that request.
+    pub held_nth: u32,
+    /// Statement that the unnamed portal is bound to; 0 = not known here.
+    pub bound: u64,
+    /// 1 = it was bound since the last `Execute` of it.
+    pub rebound: u8,
+    /// Type byte of the message of which the body is told.
+    pub letter: u8,
+    /// 1 = the server takes COPY data for an `Execute`: it ignores any `Sync` until their end.
+    pub copy_in: u8,
+    /// `Sync` messages that stand for one that the server ignored.
+    pub swallow: u8,
+    /// Bytes of that body that were told.
+    pub told_bytes: u32,
+    /// Requests behind the queue's own, in the map of all connections.
+    pub deep: u32,
+    /// 1 = the counts above are still those of an early answer.
+    pub kept: u8,
+    /// 1 = a message that belongs to a request was sent since the last request was whole.
+    pub asking: u8,
+    /// Makes the padding visible.
+    pub reserved: [u8; 2],
     /// Head of the server message that is being kept; twice the room, so that a masked offset plus a
     /// masked length stay inside it.
     pub head: [u8; 2 * HEAD],
@@ -168,8 +242,15 @@ impl Connection {
 }
 
 #[cfg(feature = "user")]
-// SAFETY: repr(C), only integers and arrays of them, no padding.
-unsafe impl aya::Pod for Connection {}
+mod pod {
+    // SAFETY: repr(C), only integers and arrays of them, no padding.
+    unsafe impl aya::Pod for super::Connection {}
+    // SAFETY: repr(C), only integers, no padding.
+    unsafe impl aya::Pod for super::Deep {}
+    // SAFETY: repr(C), only integers, no padding.
+    unsafe impl aya::Pod for super::Waiting {}
+}
 
 // With the map's own 56 bytes an element must fit the kernel allocator's 2,048-byte class.
 const _: () = assert!(size_of::<Connection>() <= 2048 - 56 && size_of::<Waiting>() == 16);
+const _: () = assert!(size_of::<Deep>() == 16);

@@ -6,13 +6,13 @@
 pub enum Counter {
     /// Records put into the ring.
     Emitted = 0,
-    /// Records that found no room in the ring.
+    /// Records that found no room in the ring, those of requests apart.
     RingFull = 1,
     /// Connections that found no room in the connection map.
     ConnectionsFull = 2,
     /// New sockets that found no room in the candidate map.
     CandidatesFull = 3,
-    /// Requests merged because more were in flight than the queue holds.
+    /// Requests merged because more were in flight than the queues hold.
     QueueFull = 4,
     /// Client bytes that are no PostgreSQL message.
     ClientUnparsed = 5,
@@ -32,9 +32,13 @@ pub enum Counter {
     ProcessesFull = 12,
     /// CancelRequest connections (recognised, never part of a pool).
     Cancelled = 13,
+    /// Records of requests that found no room in the ring.
+    RequestsRingFull = 14,
+    /// Messages that might have named a statement and were not told, to leave the ring to requests.
+    TextsRingFull = 15,
 }
 
 impl Counter {
     /// Slots in the counter array.
-    pub const SLOTS: u32 = 14;
+    pub const SLOTS: u32 = 16;
 }

@@ -13,10 +13,10 @@ pub struct Header {
     pub socket: u64,
     /// When it happened, in nanoseconds of `CLOCK_MONOTONIC`.
     pub time: u64,
-    /// Records of this socket that found no room in the ring since its last record.
+    /// Requests of this socket whose record found no room in the ring since its last record.
     pub missed: u32,
-    /// Makes the padding visible, so that no byte of the kernel's stack leaks.
-    pub reserved: u32,
+    /// Messages of this socket that might have named a statement and were not told since its last record.
+    pub unheard: u32,
 }
 
 /// Which record follows the header.
@@ -41,6 +41,12 @@ pub enum Kind {
     Exit = 8,
     /// [`super::Fork`]
     Fork = 9,
+    /// [`super::Message`]
+    Message = 10,
+    /// [`super::Execute`]
+    Execute = 11,
+    /// [`super::Statement`]
+    Statement = 12,
 }
 
 impl Kind {
@@ -56,6 +62,9 @@ impl Kind {
             7 => Self::Exec,
             8 => Self::Exit,
             9 => Self::Fork,
+            10 => Self::Message,
+            11 => Self::Execute,
+            12 => Self::Statement,
             _ => return None,
         })
     }

@@ -2,8 +2,8 @@
 
 use super::{Header, Kind, Record};
 
-/// Longest first word of a command tag that is kept (`DEALLOCATE` has ten letters).
-pub const TAG_LEN: usize = 11;
+/// Longest command tag that is kept: `INSERT 0` and nineteen digits fit.
+pub const TAG_LEN: usize = 28;
 
 /// What the request ended with.
 #[repr(u8)]
@@ -55,6 +55,12 @@ pub struct Request {
     pub rows: u32,
     /// `ErrorResponse` messages received.
     pub errors: u32,
+    /// Which request of the connection it is, ever-growing; it may begin anew after 2³² − 1.
+    pub request: u32,
+    /// Statements that ended in it, by any of the four messages that [`super::Statement`] names.
+    pub outcomes: u32,
+    /// `DataRow` messages of the last statement.
+    pub last_rows: u32,
     /// Requests in this record; above 1 only with [`flags::MERGED`].
     pub merged: u32,
     /// Bits of [`flags`].
@@ -65,8 +71,18 @@ pub struct Request {
     pub status: u8,
     /// SQLSTATE of the first `ErrorResponse`; zeros without one.
     pub sqlstate: [u8; 5],
-    /// First word of the first command tag, NUL-padded.
+    /// How the last statement ended: `C`, `I`, `s`, `E`; 0 = there was none.
+    pub outcome: u8,
+    /// 1 = the last `Execute` is told here: in `statement`, and whether its portal was [`super::BOUND`].
+    pub executed: u8,
+    /// [`super::BOUND`] or 0, of that `Execute`.
+    pub bound: u8,
+    /// The last statement's command tag, NUL-padded, cut.
     pub tag: [u8; TAG_LEN],
+    /// When the last statement ended; 0 = there was none.
+    pub outcome_at: u64,
+    /// Statement of the last `Execute`, as in [`super::Execute`].
+    pub statement: u64,
 }
 
 // SAFETY: repr(C), only integers and byte arrays, no padding (asserted below).
@@ -74,4 +90,4 @@ unsafe impl Record for Request {
     const KIND: Kind = Kind::Request;
 }
 
-const _: () = assert!(size_of::<Request>() == 32 + 4 * 8 + 5 * 4 + 4 + 16);
+const _: () = assert!(size_of::<Request>() == 32 + 4 * 8 + 8 * 4 + 4 + 8 + TAG_LEN + 2 * 8);

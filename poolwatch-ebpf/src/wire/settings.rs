@@ -68,8 +68,10 @@ pub struct Offsets {
     pub registers_number: u32,
     /// `pt_regs`: the fourth argument
     pub registers_fourth: u32,
-    /// Makes the padding visible.
-    pub reserved: u32,
+    /// `sock.sk_shutdown`
+    pub sk_shutdown: u32,
+    /// `tcp_sock.copied_seq`
+    pub tcp_copied: u32,
 }
 
 /// What a system call does with a socket; the table of [`CALLS`] is indexed by its number.
@@ -82,6 +84,8 @@ pub mod call {
     pub const MESSAGE: u8 = 3;
     /// The second argument is an array of `struct mmsghdr`, the third its length.
     pub const MESSAGES: u8 = 4;
+    /// `splice()`: from the first argument to the third.
+    pub const SPLICE: u8 = 5;
     /// Mask of the forms above.
     pub const FORM: u8 = 0x0f;
     /// It sends.
@@ -121,4 +125,4 @@ pub mod standing {
 // SAFETY: repr(C), only integers, no padding.
 unsafe impl aya::Pod for Offsets {}
 
-const _: () = assert!(size_of::<Offsets>() == 32 * 4);
+const _: () = assert!(size_of::<Offsets>() == 33 * 4);

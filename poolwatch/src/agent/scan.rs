@@ -36,6 +36,7 @@ impl Watcher {
     pub fn gone(&mut self, absent: Vec<SocketId>, events: &mut Vec<Event>) {
         let at = clock::now();
         for socket in absent {
+            self.intake.forget(socket);
             if self.known.close(socket) {
                 events.push(Event::Gone { socket, at });
             }

@@ -156,6 +156,7 @@ impl Watcher {
             Event::Open { socket, process, server, .. } => {
                 if !self.introduce(*process, Some(&comm), events) {
                     self.maps.forget(*socket);
+                    self.intake.forget(*socket);
                     return;
                 }
                 self.tell_failures(server.port());
@@ -273,6 +274,7 @@ impl Watcher {
         let own = |name: &str, count: u64| (name.to_owned(), count);
         let mut lost = kernel.lost();
         lost.push(own("scan", self.known.overflow() + self.refused));
+        lost.extend(self.intake.lost().map(|(name, count)| own(name, count)));
         let mut unparsed = kernel.unparsed();
         unparsed.extend([
             own("startup_cut", totals.cut),

@@ -21,6 +21,34 @@ pub enum Question {
     Pools,
     /// `/api/v1/pools/{id}`
     Pool(String),
+    /// `/api/v1/queries`, at most so many; `None` = all that are kept.
+    Queries(Order, Option<usize>),
+}
+
+/// Which queries come first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Those on which the most time was spent.
+    #[default]
+    Total,
+    /// Those with the most slow statements.
+    Slow,
+    /// Those with the longest statement.
+    Max,
+}
+
+impl Order {
+    /// Every order.
+    pub const ALL: [Self; 3] = [Self::Total, Self::Slow, Self::Max];
+
+    /// As clients write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Total => "total",
+            Self::Slow => "slow",
+            Self::Max => "max",
+        }
+    }
 }
 
 /// Which pools a client wants to see; `None` = all.

@@ -6,7 +6,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{answer::Answer, health, tables::Losses};
+use super::{
+    answer::Answer,
+    health,
+    queries::Extent,
+    tables::{Losses, Tables},
+};
 use crate::infer::{
     fact::Status,
     snapshot::{Blind, PoolSnapshot, Snapshot},
@@ -20,6 +25,7 @@ struct Details<'a> {
     probes: Vec<Probe<'a>>,
     events: Events<'a>,
     blind: Vec<BlindJson<'a>>,
+    queries: Queries,
     pools: Vec<Pool<'a>>,
 }
 
@@ -53,6 +59,17 @@ struct BlindJson<'a> {
     connections: u32,
 }
 
+/// How much is known of queries; `/api/v1/queries` has them.
+#[derive(Serialize)]
+struct Queries {
+    kept: usize,
+    capacity: usize,
+    on_page: usize,
+    evicted: u64,
+    /// A query that is not kept took no more than this, time of an hour ago counted half.
+    missing_at_most_seconds: f64,
+}
+
 #[derive(Serialize)]
 struct Pool<'a> {
     id: &'a str,
@@ -66,14 +83,15 @@ struct Pool<'a> {
 }
 
 /// The answer; `nanoseconds` is the snapshot's time of day since the UNIX epoch.
-pub fn details(snapshot: &Snapshot, losses: Losses, nanoseconds: u64) -> Answer {
+pub fn details(snapshot: &Snapshot, tables: &Tables, nanoseconds: u64) -> Answer {
     let details = Details {
         agent: Agent { version: env!("CARGO_PKG_VERSION"), architecture: std::env::consts::ARCH },
         timestamp: health::timestamp(nanoseconds),
         ready: snapshot.ready,
         probes: probes(snapshot),
-        events: events(snapshot, losses),
+        events: events(snapshot, tables.losses()),
         blind: snapshot.blind.iter().map(blind).collect(),
+        queries: queries(tables.queries().extent(snapshot.at)),
         pools: snapshot.pools.iter().map(pool).collect(),
     };
     Answer::json(200, &details)
@@ -113,6 +131,11 @@ fn blind(blind: &Blind) -> BlindJson<'_> {
         reason: &blind.reason,
         connections: blind.connections,
     }
+}
+
+fn queries(extent: Extent) -> Queries {
+    let Extent { kept, capacity, shown, evicted, floor } = extent;
+    Queries { kept, capacity, on_page: shown, evicted, missing_at_most_seconds: floor as f64 / 1e9 }
 }
 
 fn pool(pool: &PoolSnapshot) -> Pool<'_> {

@@ -12,6 +12,8 @@ pub enum Kind {
     Gauge,
     /// Durations in the buckets of [`super::histogram`].
     Histogram,
+    /// Durations, as their count and sum alone.
+    Summary,
 }
 
 /// What a number counts in.
@@ -160,6 +162,8 @@ table! {
         "Time from a request's first byte sent until the first byte of its answer was read."
     SLOW_QUERIES: Counter "poolwatch_slow_queries_total" Count of Database []
         "Requests that took longer than the slow threshold."
+    QUERY_DURATION: Summary "poolwatch_query_duration_seconds" Seconds of Database ["db_query_summary", "fingerprint"]
+        "Duration of the statements of each of the queries on which the most time is spent, counted from its entering on; other has all further statements."
     UTILIZATION: Gauge "poolwatch_pool_utilization_ratio" Ratio of ProcessPool []
         "Used connections divided by the most that the pool may open. Absent while that is unknown."
     OPENING: Gauge "poolwatch_pool_opening_connections" Count of ProcessPool []

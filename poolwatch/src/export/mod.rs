@@ -18,12 +18,14 @@ pub mod metrics;
 mod own;
 mod page;
 mod pools;
+mod queries;
 mod routes;
 mod series;
+mod summary;
 mod table;
 mod tables;
 
-pub use self::answer::{Answer, Filter, Question};
+pub use self::answer::{Answer, Filter, Order, Question};
 use self::{page::Page, tables::Tables};
 use crate::{
     clock::Clock,
@@ -74,9 +76,13 @@ impl Exporter {
             Question::Alive => health::alive(),
             Question::Ready => health::ready(snapshot),
             Question::Health(filter) => health::pool(snapshot, filter, &self.settings.labels, of_day),
-            Question::Details => details::details(snapshot, self.tables.losses(), of_day),
+            Question::Details => details::details(snapshot, &self.tables, of_day),
             Question::Pools => pools::all(snapshot),
             Question::Pool(id) => pools::one(snapshot, id),
+            Question::Queries(order, limit) => {
+                let (queries, label_user) = (self.tables.queries(), self.settings.label_user);
+                queries::answer(queries, (*order, *limit), label_user, snapshot.at, of_day)
+            }
         }
     }
 

@@ -7,18 +7,23 @@ use std::collections::BTreeMap;
 
 use prometheus::{
     TextEncoder,
-    proto::{Bucket, Counter, Gauge, Histogram as HistogramProto, LabelPair, MetricFamily, MetricType},
+    proto::{
+        Bucket, Counter, Gauge, Histogram as HistogramProto, LabelPair, MetricFamily, MetricType,
+        Summary as SummaryProto,
+    },
 };
 
 use super::{
     histogram::Histogram,
     labels::LabelSet,
     metrics::{Kind, Metric},
+    summary::Summary,
 };
 
 enum Value {
     Number(f64),
     Durations(Histogram),
+    Summary(Summary),
 }
 
 struct Family {
@@ -37,7 +42,7 @@ impl Page {
     pub fn number(&mut self, metric: &'static Metric, labels: LabelSet, value: f64) {
         match self.samples(metric).entry(labels).or_insert(Value::Number(0.0)) {
             Value::Number(sum) => *sum += value,
-            Value::Durations(_) => {}
+            Value::Durations(_) | Value::Summary(_) => {}
         }
     }
 
@@ -50,7 +55,15 @@ impl Page {
     pub fn durations(&mut self, metric: &'static Metric, labels: LabelSet, durations: &Histogram) {
         match self.samples(metric).entry(labels).or_insert_with(|| Value::Durations(Histogram::default())) {
             Value::Durations(sum) => sum.add(durations),
-            Value::Number(_) => {}
+            Value::Number(_) | Value::Summary(_) => {}
+        }
+    }
+
+    /// Adds a summary.
+    pub fn summary(&mut self, metric: &'static Metric, labels: LabelSet, summary: &Summary) {
+        match self.samples(metric).entry(labels).or_insert_with(|| Value::Summary(Summary::default())) {
+            Value::Summary(sum) => sum.add(summary),
+            Value::Number(_) | Value::Durations(_) => {}
         }
     }
 
@@ -75,6 +88,7 @@ impl Family {
             Kind::Counter => MetricType::COUNTER,
             Kind::Gauge => MetricType::GAUGE,
             Kind::Histogram => MetricType::HISTOGRAM,
+            Kind::Summary => MetricType::SUMMARY,
         });
         let kind = self.metric.kind;
         let samples = self.samples.into_iter();
@@ -105,6 +119,7 @@ fn sample(
             sample.set_gauge(gauge);
         }
         (_, Value::Durations(durations)) => sample.set_histogram(histogram(durations)),
+        (_, Value::Summary(durations)) => sample.set_summary(summary(durations)),
     }
     sample
 }
@@ -125,6 +140,13 @@ fn histogram(durations: &Histogram) -> HistogramProto {
     });
     let mut proto = HistogramProto::default();
     proto.set_bucket(buckets.collect());
+    proto.set_sample_count(durations.count());
+    proto.set_sample_sum(durations.seconds());
+    proto
+}
+
+fn summary(durations: &Summary) -> SummaryProto {
+    let mut proto = SummaryProto::default();
     proto.set_sample_count(durations.count());
     proto.set_sample_sum(durations.seconds());
     proto

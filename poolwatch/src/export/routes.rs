@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{
     access::Access,
-    answer::{Answer, Filter, Question},
+    answer::{Answer, Filter, Order, Question},
 };
 
 /// How long a client waits for an answer.
@@ -30,7 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ALIVE_WITHIN: Duration = Duration::from_secs(2);
 
 const PATHS: &str = "not found; there are:\n\
-    /metrics\n/healthz\n/readyz\n/health/pool?service=&pid=\n/health/details\n/api/v1/pools\n/api/v1/pools/{id}\n";
+    /metrics\n/healthz\n/readyz\n/health/pool?service=&pid=\n/health/details\n/api/v1/pools\n/api/v1/pools/{id}\n\
+    /api/v1/queries?order=total|slow|max&limit=\n";
 
 /// One question on its way to the task that owns the state.
 #[derive(Debug)]
@@ -52,6 +53,7 @@ pub fn router(asks: Asks, access: Access) -> Router {
         .route("/health/details", get(details))
         .route("/api/v1/pools", get(pools))
         .route("/api/v1/pools/{id}", get(pool))
+        .route("/api/v1/queries", get(queries))
         .fallback(async || Answer::text(404, PATHS))
         .layer(middleware::from_fn_with_state(access, admit));
     open.merge(guarded).with_state(asks)
@@ -69,15 +71,12 @@ async fn ready(State(asks): State<Asks>) -> Answer {
     ask(&asks, Question::Ready, PATIENCE).await
 }
 
-async fn health(
-    State(asks): State<Asks>,
-    query: Result<Query<HashMap<String, String>>, QueryRejection>,
-) -> Answer {
-    let Ok(Query(query)) = query else { return Answer::error(400, "the query cannot be read") };
-    match filter(&query) {
-        Ok(filter) => ask(&asks, Question::Health(filter), PATIENCE).await,
-        Err(why) => Answer::error(400, why),
-    }
+async fn health(State(asks): State<Asks>, parameters: Result<Query<Parameters>, QueryRejection>) -> Answer {
+    ask_about(&asks, parameters, |given| filter(given).map(Question::Health)).await
+}
+
+async fn queries(State(asks): State<Asks>, parameters: Result<Query<Parameters>, QueryRejection>) -> Answer {
+    ask_about(&asks, parameters, top).await
 }
 
 async fn details(State(asks): State<Asks>) -> Answer {
@@ -92,11 +91,41 @@ async fn pool(State(asks): State<Asks>, Path(id): Path<String>) -> Answer {
     ask(&asks, Question::Pool(id), PATIENCE).await
 }
 
-/// An empty value filters nothing.
-fn filter(query: &HashMap<String, String>) -> Result<Filter, String> {
-    let given = |name: &str| query.get(name).filter(|value| !value.is_empty());
-    let pid = given("pid").map(|pid| pid.parse().map_err(|_| format!("pid is a number, not {pid:?}")));
-    Ok(Filter { service: given("service").cloned(), pid: pid.transpose()? })
+/// What a client gave behind the path, by name; an empty value is as good as none.
+type Parameters = HashMap<String, String>;
+
+fn given<'a>(parameters: &'a Parameters, name: &str) -> Option<&'a String> {
+    parameters.get(name).filter(|value| !value.is_empty())
+}
+
+fn filter(parameters: &Parameters) -> Result<Filter, String> {
+    let pid = given(parameters, "pid");
+    let pid = pid.map(|pid| pid.parse().map_err(|_| format!("pid is a number, not {pid:?}")));
+    Ok(Filter { service: given(parameters, "service").cloned(), pid: pid.transpose()? })
+}
+
+fn top(parameters: &Parameters) -> Result<Question, String> {
+    let order = given(parameters, "order").map(|word| {
+        let named = Order::ALL.into_iter().find(|order| order.as_str() == word);
+        named.ok_or_else(|| format!("order is total, slow or max, not {word:?}"))
+    });
+    let limit = given(parameters, "limit").map(|limit| {
+        let number = limit.parse().ok().filter(|limit| *limit > 0);
+        number.ok_or_else(|| format!("limit is a number from 1 on, not {limit:?}"))
+    });
+    Ok(Question::Queries(order.transpose()?.unwrap_or_default(), limit.transpose()?))
+}
+
+async fn ask_about(
+    asks: &Asks,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+    question: impl FnOnce(&Parameters) -> Result<Question, String>,
+) -> Answer {
+    let Ok(Query(parameters)) = parameters else { return Answer::error(400, "the query cannot be read") };
+    match question(&parameters) {
+        Ok(question) => ask(asks, question, PATIENCE).await,
+        Err(why) => Answer::error(400, why),
+    }
 }
 
 async fn ask(asks: &Asks, question: Question, patience: Duration) -> Answer {

@@ -11,6 +11,7 @@ use super::{
     labels::{LabelSet, with},
     metrics,
     page::Page,
+    summary::Summary,
 };
 use crate::{
     event::{SqlState, Time},
@@ -22,6 +23,9 @@ use crate::{
 
 /// The operations that begin at 0 with their database; others when they are first seen.
 const COMMON: [&str; 4] = ["DELETE", "INSERT", "SELECT", "UPDATE"];
+
+/// The query that stands for all without series of their own.
+const OTHER: &str = "other";
 
 const CONNECTION_ERRORS: [ConnectionError; 8] = [
     ConnectionError::Timeout,
@@ -73,6 +77,7 @@ impl SqlStates {
 pub struct DatabaseSeries {
     operations: BTreeMap<(&'static str, ErrorType), Histogram>,
     first_byte: Histogram,
+    other_statements: Summary,
     slow: u64,
     errors: BTreeMap<ConnectionError, u64>,
     opened: u64,
@@ -84,6 +89,7 @@ impl Default for DatabaseSeries {
         Self {
             operations: COMMON.map(|name| ((name, ErrorType::None), Histogram::default())).into(),
             first_byte: Histogram::default(),
+            other_statements: Summary::default(),
             slow: 0,
             errors: CONNECTION_ERRORS.map(|error| (error, 0)).into(),
             opened: 0,
@@ -112,6 +118,13 @@ impl DatabaseSeries {
         }
     }
 
+    /// Counts a statement of a query that has no series of its own.
+    pub fn outside(&mut self, took: Option<Time>) {
+        if let Some(took) = took {
+            self.other_statements.observe(took);
+        }
+    }
+
     /// Gives the samples to the page.
     pub fn render(&self, labels: &LabelSet, page: &mut Page) {
         for ((operation, error), durations) in &self.operations {
@@ -122,6 +135,8 @@ impl DatabaseSeries {
             let which = [("error_type", error.as_str().to_owned())];
             page.number(&metrics::CONNECTION_ERRORS, with(labels.clone(), which), *count as f64);
         }
+        let other = ["db_query_summary", "fingerprint"].map(|name| (name, OTHER.to_owned()));
+        page.summary(&metrics::QUERY_DURATION, with(labels.clone(), other), &self.other_statements);
         page.durations(&metrics::FIRST_BYTE, labels.clone(), &self.first_byte);
         page.number(&metrics::SLOW_QUERIES, labels.clone(), self.slow as f64);
         page.number(&metrics::OPENED, labels.clone(), self.opened as f64);

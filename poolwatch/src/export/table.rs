@@ -114,7 +114,8 @@ impl<S: Default> Table<S> {
     }
 }
 
-const fn run_out(used: Time, now: Time) -> bool {
+/// Whether something was used so long ago that it is forgotten.
+pub const fn run_out(used: Time, now: Time) -> bool {
     now.saturating_sub(used) > LIFE
 }
 

@@ -1,7 +1,7 @@
 //! Everything that is counted per service: facts come in, samples go out to the page.
 //!
 //! A fact finds its two rows (database, pool) through a route that is made once per [`Labels`].
-//! What finds no room is counted: `services` and `series` are places of `poolwatch_events_lost_total`.
+//! What finds no room is counted: `services`, `series` and `queries` are places of `poolwatch_events_lost_total`.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -11,6 +11,7 @@ use std::{
 use super::{
     labels,
     page::Page,
+    queries::Queries,
     series::{DatabaseSeries, PoolSeries, SqlStates},
     table::{Service, Table, alive},
 };
@@ -41,12 +42,14 @@ pub struct Losses {
     pub services: u64,
     /// Label sets evicted, and facts of label sets for which there was no room.
     pub series: u64,
+    /// Queries that made room for others: what was counted of them is in `other`.
+    pub queries: u64,
 }
 
 impl Losses {
     /// By the place's name.
-    pub const fn by_place(self) -> [(&'static str, u64); 2] {
-        [("services", self.services), ("series", self.series)]
+    pub const fn by_place(self) -> [(&'static str, u64); 3] {
+        [("services", self.services), ("series", self.series), ("queries", self.queries)]
     }
 }
 
@@ -58,6 +61,7 @@ pub struct Tables {
     services: BTreeSet<Service>,
     databases: Table<DatabaseSeries>,
     pools: Table<PoolSeries>,
+    queries: Queries,
     states: SqlStates,
     losses: Losses,
     next_sweep: Time,
@@ -73,6 +77,7 @@ impl Tables {
             services: BTreeSet::new(),
             databases: Table::new(limits::SERIES),
             pools: Table::new(limits::SERIES),
+            queries: Queries::new(limits::TOP_QUERIES, limits::SHOWN_QUERIES),
             states: SqlStates::default(),
             losses: Losses::default(),
             next_sweep: 0,
@@ -83,9 +88,17 @@ impl Tables {
     /// Counts what a fact says.
     pub fn observe(&mut self, fact: &Fact, now: Time) {
         let Some(labels) = labels_of(fact) else { return };
-        let Some(route) = self.route(labels, now) else { return };
+        let Some(route) = self.route(labels, now) else {
+            self.queries.outside(fact);
+            return;
+        };
         if let Some(series) = self.databases.get(route.database, now) {
             series.observe(fact, &mut self.states);
+            if let Fact::Statement { took, .. } = fact
+                && !self.queries.observe(route.database, fact, now)
+            {
+                series.outside(*took);
+            }
         }
         if let Some(series) = self.pools.get(route.pool, now) {
             series.observe(fact);
@@ -99,7 +112,12 @@ impl Tables {
 
     /// What was given up.
     pub const fn losses(&self) -> Losses {
-        self.losses
+        Losses { queries: self.queries.evicted(), ..self.losses }
+    }
+
+    /// The queries.
+    pub const fn queries(&self) -> &Queries {
+        &self.queries
     }
 
     /// Gives the samples to the page.
@@ -110,6 +128,7 @@ impl Tables {
         for (labels, series) in self.pools.live(now) {
             series.render(labels, page);
         }
+        self.queries.render(self.label_user, now, page);
     }
 
     fn route(&mut self, labels: &Arc<Labels>, now: Time) -> Option<Route> {
@@ -190,6 +209,7 @@ impl Tables {
         self.next_sweep = now.saturating_add(SWEEP);
         self.databases.sweep(now);
         self.pools.sweep(now);
+        self.queries.sweep(now);
         self.forget_what_left();
     }
 
@@ -198,6 +218,7 @@ impl Tables {
         self.routes.retain(|_, route| databases.has(route.database) && pools.has(route.pool));
         let services = databases.uses().chain(pools.uses()).map(|(service, _)| service.clone());
         self.services = services.collect();
+        self.queries.keep(|row| databases.has(row));
     }
 }
 
@@ -208,6 +229,7 @@ fn labels_of(fact: &Fact) -> Option<&Arc<Labels>> {
         | Fact::Created { labels, .. }
         | Fact::Closed { labels }
         | Fact::ConnectionError { labels, .. }
+        | Fact::Statement { labels, .. }
         | Fact::Request { labels, .. }
         | Fact::Lease { labels, .. }
         | Fact::TimedOut { labels }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::event::{SqlState, Time};
+use crate::event::{Outcome, Query, SqlState, Time};
 
 /// The labels of everything that is counted per service (contract §3): no process in them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -100,16 +100,41 @@ pub enum Fact {
         /// Why.
         error: ConnectionError,
     },
+    /// A statement ended: told before the request that it was part of.
+    Statement {
+        /// Whose.
+        labels: Arc<Labels>,
+        /// What it is one of; `None` when its text is not known.
+        query: Option<Arc<Query>>,
+        /// How long it took; `None` when the start was not seen.
+        took: Option<Time>,
+        /// Rows that it returned or affected.
+        rows: u64,
+        /// How it ended.
+        outcome: Outcome,
+        /// How many times its suspended portal was continued.
+        resumed: u32,
+        /// Longer than the threshold.
+        slow: bool,
+        /// Its error.
+        sqlstate: Option<SqlState>,
+    },
     /// A request was answered.
     Request {
         /// Whose.
         labels: Arc<Labels>,
+        /// Process that sent it.
+        pid: u32,
+        /// The query of its longest statement, where that is known.
+        query: Option<Arc<Query>>,
         /// First byte sent → `ReadyForQuery`; `None` when the start was not seen: counted nowhere but in `requests`.
         took: Option<Time>,
         /// First byte sent → first byte of the answer.
         first_byte: Option<Time>,
         /// A known operation, `_OTHER`, or empty.
         operation: &'static str,
+        /// Rows received, where none can be missing.
+        rows: Option<u32>,
         /// First error.
         error: Option<SqlState>,
         /// Longer than the threshold.

@@ -14,6 +14,16 @@ pub const EDGES: usize = 16_384;
 /// Sockets that are spoken of before they are introduced, kept until somebody asks; further ones are
 /// not kept, their requests are counted like the others' (`unknown_connection`).
 pub const STRANGERS: usize = 1024;
+/// Queries that are remembered; of more, the one told first is forgotten, by the rule of who tells them. One holds
+/// at most some 450 bytes (a summary has up to 255), all of them 15 MB. What names one that is not
+/// remembered is counted (`unknown_query`).
+pub const QUERIES: usize = crate::event::QUERIES;
+/// Queries of one service and database that are counted at once, over all of these; the one that took the least
+/// time makes room, what it counted goes to `other` (`queries`). One holds at most some 320 bytes of its
+/// own, all of them 1.3 MB.
+pub const TOP_QUERIES: usize = 4096;
+/// Of these, so many have series of their own on the page; the others are in its `other`.
+pub const SHOWN_QUERIES: usize = 200;
 /// Distinct SQLSTATE values as labels; further ones become `_OTHER`.
 pub const SQLSTATES: usize = 64;
 /// Distinct operation names as labels: the known first words of command tags; others become `_OTHER`.

@@ -6,7 +6,8 @@
 //! |---|---|---|
 //! | process | `process.rs` | who is alive under which number, and what it is called |
 //! | connection | `connection.rs` | one connection's state, and its named moves |
-//! | request | `request.rs` | what an answered, running or lost request does to it |
+//! | query | `query.rs` | what statements are of, by fingerprint |
+//! | request, statement | `request.rs`, `statement.rs` | what an answered, running or lost request does to it; what it executed |
 //! | lease | `lease.rs` | stretches of use that belong to one borrower |
 //! | pool | `pool.rs`, `pools.rs`, `membership.rs` | counts; the table; who belongs to which |
 //! | wait | `wait.rs` | who waits for a connection |
@@ -33,8 +34,10 @@ mod operation;
 mod pool;
 mod pools;
 mod process;
+mod query;
 mod request;
 mod saturation;
+mod statement;
 mod status;
 mod tick;
 mod view;
@@ -54,6 +57,7 @@ use self::{
     lease::Leases,
     pools::{PoolRef, Pools},
     process::Processes,
+    query::Queries,
     settings::Settings,
 };
 use crate::event::{Event, ProbeState, SocketId, Time};
@@ -67,6 +71,7 @@ pub struct Core {
     ready: bool,
     probes: Vec<ProbeState>,
     processes: Processes,
+    queries: Queries,
     members: HashMap<SocketId, Member>,
     pools: Pools,
     /// Connections whose last lease may still go on.
@@ -95,6 +100,7 @@ impl Core {
             ready: false,
             probes: Vec::new(),
             processes: Processes::default(),
+            queries: Queries::default(),
             members: HashMap::new(),
             pools: Pools::default(),
             settling: BTreeSet::new(),
@@ -128,7 +134,8 @@ impl Core {
                 self.identify(*socket, identity(user, database, *replication), *at, facts);
             }
             Event::Secured { socket, at, by } => self.hide(*socket, by, *at, facts),
-            Event::Query(_) | Event::Statement(_) => {}
+            Event::Query(query) => self.queries.tell(query),
+            Event::Statement(statement) => self.statement(statement, facts),
             Event::Request(request) => self.request(request, facts),
             Event::Inflight { socket, at, since } => self.inflight(*socket, *since.min(at), facts),
             Event::Missed { socket, at, records } => self.miss(*socket, *records, *at, facts),

@@ -110,9 +110,12 @@ impl Core {
 
     fn answer(&mut self, request: &Request, facts: &mut Vec<Fact>) {
         self.step(request.socket, facts, |connection| connection.answer(request));
-        let pool = self.members.get(&request.socket).and_then(|member| member.pool);
+        let Some(member) = self.members.get(&request.socket) else { return };
+        let pool = member.pool;
+        let pid = if request.pid == 0 { member.connection.process.pid } else { request.pid };
         let took = request.started.map(|started| request.ended.saturating_sub(started));
-        let slow = took.is_some_and(|took| took > self.settings.slow_threshold);
+        let slow = self.is_slow(took);
+        let query = self.query(request.query);
         let sums = sums(request, took, slow);
         if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
             pool.answered(request.ended, &sums);
@@ -120,7 +123,23 @@ impl Core {
         let first_byte = request.started.zip(request.first_byte);
         let first_byte = first_byte.map(|(started, first)| first.saturating_sub(started));
         let (operation, error) = (operation(&request.operation), request.sqlstate);
-        self.tell(pool, facts, |labels| Fact::Request { labels, took, first_byte, operation, error, slow });
+        let rows = (!request.approximate).then_some(request.rows);
+        self.tell(pool, facts, |labels| Fact::Request {
+            labels,
+            pid,
+            query,
+            took,
+            first_byte,
+            operation,
+            rows,
+            error,
+            slow,
+        });
+    }
+
+    /// Whether something took longer than the threshold, as far as that is known.
+    pub(super) fn is_slow(&self, took: Option<Time>) -> bool {
+        took.is_some_and(|took| took > self.settings.slow_threshold)
     }
 }
 

@@ -3,13 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use poolwatch_ebpf::wire::{
-    Close, ConnectFailed, Exec, Exit, Fork, Header, Kind, Open, Record, Request as RequestRecord,
-    STARTUP_LEN, Secured, Startup, by, ended_by, family, flags,
+    Close, ConnectFailed, Exec, Execute, Exit, Fork, Header, Kind, Message, Open, Record,
+    Request as RequestRecord, STARTUP_LEN, Secured, Startup, Statement as StatementRecord, by, ended_by,
+    family, flags,
 };
 
 use crate::{
     event::{Ending, Event, ProcessId, Request, RequestKind, Server, SocketId, SqlState, Transaction},
-    postgres::startup::StartupParameters,
+    postgres::{startup::StartupParameters, tag},
 };
 
 /// An event, and what the agent needs to know beside it.
@@ -29,6 +30,30 @@ pub struct Sighting {
     pub comm: String,
     /// A StartupMessage was cut before the parameters that were looked for.
     pub cut: bool,
+}
+
+impl Sighting {
+    /// An event that says everything itself.
+    pub fn of(event: Event, pid: u32) -> Self {
+        // What has no time is told before everything else.
+        let time = event.at().unwrap_or(0);
+        Self { event: Some(event), time, pid, inode: None, missed: 0, comm: String::new(), cut: false }
+    }
+}
+
+/// What one record says.
+#[derive(Clone, Debug)]
+pub enum Decoded<'a> {
+    /// An event, or nothing but news of a process.
+    Sighting(Sighting),
+    /// An answered request, and what its record says beside.
+    Request(Request, RequestRecord),
+    /// A piece of what a client said.
+    Message(Message, &'a [u8]),
+    /// An Execute.
+    Execute(Execute),
+    /// The end of one of several statements.
+    Statement(StatementRecord),
 }
 
 /// Why a record could not be read. Each is counted under its name.
@@ -57,9 +82,26 @@ impl Unreadable {
 ///
 /// # Errors
 /// [`Unreadable`], when the bytes are no record.
-pub fn decode(bytes: &[u8]) -> Result<Sighting, Unreadable> {
+pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Unreadable> {
     let header = Header::read(bytes).ok_or(Unreadable::Short)?;
-    let kind = Kind::from_number(header.kind).ok_or(Unreadable::Kind)?;
+    Ok(match Kind::from_number(header.kind).ok_or(Unreadable::Kind)? {
+        Kind::Request => {
+            let record = read(bytes)?;
+            Decoded::Request(request(&record)?, record)
+        }
+        Kind::Message => {
+            let record: Message = read(bytes)?;
+            let end = size_of::<Message>().saturating_add(record.kept.try_into().unwrap_or(usize::MAX));
+            let piece = bytes.get(size_of::<Message>()..end).ok_or(Unreadable::Short)?;
+            Decoded::Message(record, piece)
+        }
+        Kind::Execute => Decoded::Execute(read(bytes)?),
+        Kind::Statement => Decoded::Statement(read(bytes)?),
+        kind => Decoded::Sighting(sighting(&header, kind, bytes)?),
+    })
+}
+
+fn sighting(header: &Header, kind: Kind, bytes: &[u8]) -> Result<Sighting, Unreadable> {
     let mut sighting = Sighting {
         event: None,
         time: header.time,
@@ -87,7 +129,6 @@ pub fn decode(bytes: &[u8]) -> Result<Sighting, Unreadable> {
                 replication: parameters.replication,
             })
         }
-        Kind::Request => Some(Event::Request(request(&read(bytes)?)?)),
         Kind::Secured => Some(secured(&read(bytes)?)?),
         Kind::Close => Some(close(&read(bytes)?)),
         Kind::ConnectFailed => {
@@ -104,6 +145,7 @@ pub fn decode(bytes: &[u8]) -> Result<Sighting, Unreadable> {
         }
         Kind::Exec => read::<Exec>(bytes).map(|_| None)?,
         Kind::Fork => read::<Fork>(bytes).map(|_| None)?,
+        Kind::Request | Kind::Message | Kind::Execute | Kind::Statement => None,
     };
     Ok(sighting)
 }
@@ -187,16 +229,11 @@ fn request(record: &RequestRecord) -> Result<Request, Unreadable> {
         errors: record.errors,
         sent: record.sent,
         received: record.received,
-        operation: operation(&record.tag),
+        operation: tag::operation(&record.tag).to_owned(),
         sqlstate: SqlState::new(record.sqlstate),
         query: None,
         approximate: record.flags & flags::APPROXIMATE != 0,
     })
-}
-
-/// First word of a command tag. Nothing but upper-case letters can stand there.
-fn operation(tag: &[u8]) -> String {
-    tag.iter().take_while(|letter| letter.is_ascii_uppercase()).map(|letter| char::from(*letter)).collect()
 }
 
 fn secured(record: &Secured) -> Result<Event, Unreadable> {

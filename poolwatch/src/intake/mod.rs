@@ -4,6 +4,7 @@
 
 mod decode;
 mod ring;
+mod session;
 
 pub use self::{
     decode::{Sighting, Unreadable, decode},

@@ -8,7 +8,11 @@ use std::{
 use aya::maps::{MapData, RingBuf};
 use tokio::io::unix::AsyncFd;
 
-use super::decode::{Sighting, Unreadable, decode};
+use super::{
+    decode::{Decoded, Sighting, Unreadable, decode},
+    session::Sessions,
+};
+use crate::event::{Event, SocketId};
 
 /// Sightings taken in one drain at most, so that one drain's memory is bounded; the rest follows.
 const BATCH: usize = 65_536;
@@ -28,12 +32,24 @@ pub struct Totals {
 pub struct Intake {
     ring: RingBuf<MapData>,
     totals: Totals,
+    sessions: Sessions,
+    told: Vec<Event>,
 }
 
 impl Intake {
     /// Reads from this ring.
-    pub const fn new(ring: RingBuf<MapData>) -> Self {
-        Self { ring, totals: Totals { records: 0, unreadable: [0; 3], cut: 0 } }
+    pub fn new(ring: RingBuf<MapData>) -> Self {
+        Self { ring, totals: Totals::default(), sessions: Sessions::new(), told: Vec::new() }
+    }
+
+    /// What statements had to be forgotten, by place.
+    pub fn lost(&self) -> [(&'static str, u64); 3] {
+        self.sessions.lost()
+    }
+
+    /// A connection is gone without a record of it.
+    pub fn forget(&mut self, socket: SocketId) {
+        self.sessions.close(socket);
     }
 
     /// Something to wait on: readable when the kernel side finds the ring filling up.
@@ -58,9 +74,8 @@ impl Intake {
             let Some(record) = self.ring.next() else { break };
             self.totals.records += 1;
             match decode(&record) {
-                Ok(sighting) => {
-                    self.totals.cut += u64::from(sighting.cut);
-                    sightings.push(sighting);
+                Ok(decoded) => {
+                    self.totals.cut += take(decoded, &mut self.sessions, &mut self.told, sightings)
                 }
                 Err(unreadable) => {
                     let slot = match unreadable {
@@ -78,4 +93,46 @@ impl Intake {
         sightings.sort_by_key(|sighting| sighting.time);
         sightings.len() >= BATCH
     }
+}
+
+/// One record becomes sightings, the statements that ended with it first. Returns how many startup
+/// messages were cut.
+fn take(
+    decoded: Decoded<'_>,
+    sessions: &mut Sessions,
+    told: &mut Vec<Event>,
+    sightings: &mut Vec<Sighting>,
+) -> u64 {
+    let mut last = None;
+    let pid = match decoded {
+        Decoded::Message(record, piece) => {
+            sessions.message(&record, piece, told);
+            record.header.pid
+        }
+        Decoded::Execute(record) => {
+            sessions.execute(&record, told);
+            record.header.pid
+        }
+        Decoded::Statement(record) => {
+            sessions.statement(&record, told);
+            record.header.pid
+        }
+        Decoded::Request(mut request, record) => {
+            sessions.request(&record, &mut request, told);
+            last = Some(Sighting::of(Event::Request(request), record.header.pid));
+            record.header.pid
+        }
+        Decoded::Sighting(sighting) => {
+            if let Some(Event::Close { socket, .. }) = &sighting.event {
+                sessions.close(*socket);
+            }
+            let pid = sighting.pid;
+            last = Some(sighting);
+            pid
+        }
+    };
+    sightings.extend(told.drain(..).map(|event| Sighting::of(event, pid)));
+    let cut = last.as_ref().is_some_and(|sighting| sighting.cut);
+    sightings.extend(last);
+    u64::from(cut)
 }

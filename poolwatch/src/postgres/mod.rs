@@ -2,4 +2,7 @@
 //!
 //! No I/O, no clock, no panic. Bytes may be cut anywhere, because the kernel side keeps only heads.
 
+pub mod names;
+pub mod sql;
 pub mod startup;
+pub mod tag;

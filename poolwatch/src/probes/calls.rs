@@ -4,13 +4,16 @@
 use poolwatch_ebpf::wire::{CALLS, call};
 
 /// The calls, by number.
-const FORMS: [(libc::c_long, u8); 12] = [
+const FORMS: [(libc::c_long, u8); 14] = [
     (libc::SYS_write, call::SENDS | call::BUFFER),
     (libc::SYS_writev, call::SENDS | call::VECTOR),
     (libc::SYS_pwritev2, call::SENDS | call::VECTOR),
     (libc::SYS_sendto, call::SENDS | call::BUFFER),
     (libc::SYS_sendmsg, call::SENDS | call::MESSAGE),
     (libc::SYS_sendmmsg, call::SENDS | call::MESSAGES),
+    // Bytes of these two never pass through the process.
+    (libc::SYS_sendfile, call::SENDS),
+    (libc::SYS_splice, call::SPLICE),
     (libc::SYS_read, call::RECEIVES | call::BUFFER),
     (libc::SYS_readv, call::RECEIVES | call::VECTOR),
     (libc::SYS_preadv2, call::RECEIVES | call::VECTOR),

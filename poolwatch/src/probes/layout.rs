@@ -62,7 +62,8 @@ fn of(types: &Types) -> Result<Offsets> {
         registers: registers.words,
         registers_number: registers.number,
         registers_fourth: registers.fourth,
-        reserved: 0,
+        sk_shutdown: field("sock", "sk_shutdown")?,
+        tcp_copied: field("tcp_sock", "copied_seq")?,
     })
 }
 

@@ -25,6 +25,9 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/po
 /// Ring bytes above which the reader is woken, as a share of the whole.
 const WAKE_SHARE: u64 = 2;
 
+/// Ring bytes above which texts are not told any more, in quarters of the whole.
+const NO_TEXT_QUARTERS: u64 = 3;
+
 /// Ring of a survey: nothing is read from it.
 const SURVEY_RING: u32 = 64 << 10;
 
@@ -49,6 +52,8 @@ pub struct Wanted {
     pub watch: Watch,
     /// Size of the ring in bytes, a power of two.
     pub ring_bytes: u32,
+    /// Tell what names statements: texts and names.
+    pub sql: bool,
 }
 
 /// Why nothing can be watched. The text names what is missing and how to get it.
@@ -167,7 +172,7 @@ pub fn survey() -> Result<Survey, Refusal> {
     }
     let offsets = layout::read().map_err(|error| Refusal::NoFeature(format!("{error:#}")))?;
     let watch = Watch::Listed { children: false };
-    let mut ebpf = load(&Wanted { tier: None, watch, ring_bytes: SURVEY_RING }, &offsets)?;
+    let mut ebpf = load(&Wanted { tier: None, watch, ring_bytes: SURVEY_RING, sql: true }, &offsets)?;
     let btf = kernel_types()?;
     let outcomes: Vec<(&Probe, Outcome)> =
         PROBES.iter().map(|probe| (probe, attach_probe(&mut ebpf, probe, &btf))).collect();
@@ -193,11 +198,15 @@ fn load(wanted: &Wanted, offsets: &poolwatch_ebpf::wire::Offsets) -> Result<Ebpf
         Watch::Listed { children: true } => watch::LISTED_AND_CHILDREN,
     };
     let wake_above = u64::from(wanted.ring_bytes) / WAKE_SHARE;
+    let no_text_above = u64::from(wanted.ring_bytes) / 4 * NO_TEXT_QUARTERS;
+    let no_sql = u32::from(!wanted.sql);
     EbpfLoader::new()
         .override_global("OFFSETS", offsets, true)
         .override_global("CALL_FORMS", &forms[..], true)
         .override_global("WATCH", &watch, true)
         .override_global("WAKE_ABOVE", &wake_above, true)
+        .override_global("NO_TEXT_ABOVE", &no_text_above, true)
+        .override_global("NO_SQL", &no_sql, true)
         .map_max_entries("RECORDS", wanted.ring_bytes)
         .load(OBJECT)
         .map_err(|error| refusal_of(&error))

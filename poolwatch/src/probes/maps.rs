@@ -4,13 +4,14 @@ use aya::{
     Ebpf, Pod,
     maps::{HashMap, Map, MapData, MapError, PerCpuArray},
 };
-use poolwatch_ebpf::wire::{Connection, Counter, Half, family, phase, standing};
+use poolwatch_ebpf::wire::{Connection, Counter, Deep, Half, Waiting, family, phase, standing};
 
 use crate::event::{ProcessId, Server, SocketId, Time};
 
 /// The maps that the agent reads or writes while it runs.
 pub struct Maps {
     connections: HashMap<MapData, u64, Connection>,
+    deep: HashMap<MapData, Deep, Waiting>,
     processes: HashMap<MapData, u32, u32>,
     ports: HashMap<MapData, u16, u32>,
     counters: PerCpuArray<MapData, u64>,
@@ -78,6 +79,8 @@ impl KernelBooks {
     /// Losses by place.
     pub fn lost(&self) -> Vec<(String, u64)> {
         self.named(&[
+            (Counter::RequestsRingFull, "ring_requests"),
+            (Counter::TextsRingFull, "ring_texts"),
             (Counter::RingFull, "ring"),
             (Counter::ConnectionsFull, "kernel_connections"),
             (Counter::CandidatesFull, "kernel_candidates"),
@@ -109,6 +112,7 @@ impl Maps {
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, MapError> {
         Ok(Self {
             connections: take(ebpf, "CONNECTIONS")?,
+            deep: take(ebpf, "DEEP")?,
             processes: take(ebpf, "PROCESSES")?,
             ports: take(ebpf, "PORTS")?,
             counters: PerCpuArray::try_from(named(ebpf, "COUNTERS")?)?,
@@ -136,8 +140,13 @@ impl Maps {
 
     /// Forgets a connection.
     pub fn forget(&mut self, socket: SocketId) {
-        // It may be gone already, which is what is wanted.
+        let Ok(connection) = self.connections.get(&socket.0, 0) else { return };
+        // What is gone already, is wanted to be.
         let _ = self.connections.remove(&socket.0);
+        for behind in 0..connection.deep {
+            let index = connection.queue_tail.wrapping_sub(behind + 1);
+            let _ = self.deep.remove(&Deep { socket: socket.0, index, reserved: 0 });
+        }
     }
 
     /// Lists a process that `--pid` names.

@@ -197,6 +197,7 @@ pub fn labels(fact: &Fact) -> Option<&Labels> {
         | Fact::Created { labels, .. }
         | Fact::Closed { labels }
         | Fact::ConnectionError { labels, .. }
+        | Fact::Statement { labels, .. }
         | Fact::Request { labels, .. }
         | Fact::Lease { labels, .. }
         | Fact::TimedOut { labels }

@@ -65,7 +65,7 @@ fn the_longest_unused_service_makes_room() {
     for number in 0..=limits::SERVICES as u64 {
         tables.observe(&opened(&service(number)), number * SECOND);
     }
-    assert_eq!(tables.losses(), Losses { services: 1, series: 0 });
+    assert_eq!(tables.losses(), Losses { services: 1, ..Losses::default() });
     let now = (limits::SERVICES as u64 + 1) * SECOND;
     let shown = lines(&tables, "poolwatch_connections_opened_total", now);
     assert_eq!(shown.len(), limits::SERVICES);
@@ -83,10 +83,10 @@ fn services_that_are_alive_are_not_evicted_for_a_newcomer() {
     for _ in 0..3 {
         tables.observe(&opened(&newcomer), SECOND);
     }
-    assert_eq!(tables.losses(), Losses { services: 3, series: 0 });
+    assert_eq!(tables.losses(), Losses { services: 3, ..Losses::default() });
     assert_eq!(opened_total(&tables, SECOND).len(), limits::SERVICES);
     tables.observe(&opened(&newcomer), 60 * SECOND);
-    assert_eq!(tables.losses(), Losses { services: 4, series: 0 }, "one was evicted for it by now");
+    assert_eq!(tables.losses(), Losses { services: 4, ..Losses::default() }, "one was evicted for it by now");
     assert_eq!(opened_total(&tables, 60 * SECOND).len(), limits::SERVICES);
 }
 
@@ -117,9 +117,12 @@ fn after_64_sqlstates_the_rest_is_other() {
         let labels = Arc::clone(&api);
         let fact = Fact::Request {
             labels,
+            pid: 42,
+            query: None,
             took: Some(1),
             first_byte: None,
             operation: "SELECT",
+            rows: None,
             error,
             slow: false,
         };

@@ -102,7 +102,13 @@ async fn each_path_has_its_answer() {
         ("/api/v1/pools", 200, "0000000000000006"),
         ("/api/v1/pools/0000000000000006", 200, "10.0.0.9"),
         ("/api/v1/pools/nothing", 404, "no pool with this id"),
-        ("/api/v1/queries", 404, "/health/details"),
+        ("/api/v1/queries", 200, "\"order\": \"total\""),
+        ("/api/v1/queries?order=slow&limit=1", 200, "0000000000000007"),
+        ("/api/v1/queries?order=max&limit=", 200, "\"order\": \"max\""),
+        ("/api/v1/queries?order=mean", 400, "order is total, slow or max, not"),
+        ("/api/v1/queries?limit=0", 400, "limit is a number from 1 on, not"),
+        ("/api/v1/queries?limit=-1", 400, "limit is a number from 1 on, not"),
+        ("/api/v1/query", 404, "/api/v1/queries?order=total|slow|max&limit="),
         ("/", 404, "/metrics\n"),
     ] {
         let (got, answer) = house.get(path, "").await;
@@ -118,9 +124,15 @@ async fn the_token_guards_all_but_the_orchestrators_paths() {
     let file = folder.write("token", "s3cret\n");
     let access = Access::load(&AccessFiles { auth_token_file: Some(file), tls: None }).expect("a token");
     let house = House::open(access, true).await;
-    for path in
-        ["/metrics", "/health/pool", "/health/details", "/api/v1/pools", "/api/v1/pools/x", "/nothing"]
-    {
+    for path in [
+        "/metrics",
+        "/health/pool",
+        "/health/details",
+        "/api/v1/pools",
+        "/api/v1/pools/x",
+        "/api/v1/queries",
+        "/nothing",
+    ] {
         let (status, answer) = house.get(path, "").await;
         assert_eq!(status, 401, "{path}");
         assert!(answer.contains("www-authenticate: Bearer"), "{answer}");

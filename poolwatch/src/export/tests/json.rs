@@ -112,7 +112,7 @@ fn details_name_probes_and_losses() {
         {"name": "sys_enter", "attached": false, "verdict": "not_applicable", "reason": null},
     ]);
     assert_eq!(details["probes"], probes);
-    assert_eq!(details["events"]["lost"], json!({"ring": 2, "series": 1, "services": 0}));
+    assert_eq!(details["events"]["lost"], json!({"ring": 2, "queries": 0, "series": 1, "services": 0}));
     assert_eq!(details["events"]["unparsed"], json!({"startup_cut": 1}));
     assert_eq!(details["agent"]["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(details["blind"][0]["connections"], 4);

@@ -61,7 +61,8 @@ fn sample(line: &str) -> (String, BTreeMap<String, String>, f64) {
 fn metric_of(sample: &str) -> &'static Metric {
     let bare = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| sample.strip_suffix(suffix));
     let named = |name: &str| metrics::ALL.iter().copied().find(|metric| metric.name == name);
-    let histogram = bare.and_then(named).filter(|metric| metric.kind == Kind::Histogram);
+    let is_split = |metric: &&Metric| matches!(metric.kind, Kind::Histogram | Kind::Summary);
+    let histogram = bare.and_then(named).filter(is_split);
     histogram.or_else(|| named(sample)).unwrap_or_else(|| panic!("{sample} is not in the table"))
 }
 

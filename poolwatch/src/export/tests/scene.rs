@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     clock::Clock,
-    event::{ProbeState, Process, ProcessId, SECOND, SqlState, Time},
+    event::{Outcome, ProbeState, Process, ProcessId, Query, QueryId, SECOND, SqlState, Time},
     export::{ExportSettings, Exporter},
     infer::{
         fact::{ConnectionError, Fact, Labels, Status},
@@ -161,11 +161,47 @@ pub fn probe(name: &str, attached: bool, verdict: &str, reason: &str) -> ProbeSt
 pub fn request(labels: &Arc<Labels>, took: Time, operation: &'static str, error: Option<&[u8; 5]>) -> Fact {
     Fact::Request {
         labels: Arc::clone(labels),
+        pid: 42,
+        query: None,
         took: Some(took),
         first_byte: Some(took / 2),
         operation,
+        rows: Some(1),
         error: error.and_then(|code| SqlState::new(*code)),
         slow: took > 100 * MILLISECOND,
+    }
+}
+
+pub fn query(id: u64, summary: &str) -> Arc<Query> {
+    let operation = summary.split(' ').next().unwrap_or_default().to_owned();
+    Arc::new(Query { id: QueryId(id), summary: summary.into(), operation })
+}
+
+/// A statement that ended well with one row.
+pub fn statement(labels: &Arc<Labels>, query: Option<Arc<Query>>, took: Time) -> Fact {
+    Fact::Statement {
+        labels: Arc::clone(labels),
+        query,
+        took: Some(took),
+        rows: 1,
+        outcome: Outcome::Completed,
+        resumed: 0,
+        slow: took > 100 * MILLISECOND,
+        sqlstate: None,
+    }
+}
+
+/// A statement that an error ended.
+pub fn failed(labels: &Arc<Labels>, query: Arc<Query>) -> Fact {
+    Fact::Statement {
+        labels: Arc::clone(labels),
+        query: Some(query),
+        took: Some(MILLISECOND),
+        rows: 0,
+        outcome: Outcome::Failed,
+        resumed: 0,
+        slow: false,
+        sqlstate: SqlState::new(*b"42P01"),
     }
 }
 
@@ -177,8 +213,12 @@ pub fn facts() -> Vec<Fact> {
         Fact::Seen(Arc::clone(&app)),
         Fact::Opened { labels: Arc::clone(&app) },
         Fact::Created { labels: Arc::clone(&app), took: 7 * MILLISECOND },
+        statement(&app, Some(query(7, "SELECT users")), 3 * MILLISECOND),
         request(&app, 3 * MILLISECOND, "SELECT", None),
+        statement(&report, Some(query(7, "SELECT users")), 200 * MILLISECOND),
+        statement(&report, None, 2 * MILLISECOND),
         request(&report, 202 * MILLISECOND, "SELECT", None),
+        failed(&report, query(u64::MAX, "INSERT \"or\nders\"")),
         request(&report, MILLISECOND, "", Some(b"42P01")),
         Fact::Lease { labels: Arc::clone(&app), took: 4 * MILLISECOND, waited: Some(0) },
         Fact::Lease { labels: Arc::clone(&report), took: 203 * MILLISECOND, waited: None },

@@ -1,0 +1,39 @@
+//! The tag of a CommandComplete: `SELECT 5`, `INSERT 0 1`, `CREATE TABLE`.
+//! Source: <https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-COMMANDCOMPLETE>.
+
+/// First word of a tag. Nothing but upper-case letters can stand there.
+pub fn operation(tag: &[u8]) -> &str {
+    let end = tag.iter().position(|letter| !letter.is_ascii_uppercase()).unwrap_or(tag.len());
+    tag.get(..end).and_then(|word| std::str::from_utf8(word).ok()).unwrap_or_default()
+}
+
+/// Rows that the command returned or affected: the number that its tag ends with, padded by NULs;
+/// `None` where it has none.
+pub fn rows(tag: &[u8]) -> Option<u64> {
+    let end = tag.iter().position(|byte| *byte == 0)?;
+    let words = tag.get(..end)?;
+    let last = words.rsplit(|byte| *byte == b' ').next()?;
+    std::str::from_utf8(last).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_say_what_was_done_and_to_how_many_rows() {
+        let check = |tag: &[u8], word: &str, number: Option<u64>| {
+            assert_eq!((operation(tag), rows(tag)), (word, number), "{tag:?}");
+        };
+        check(b"SELECT 5\0\0\0", "SELECT", Some(5));
+        check(b"INSERT 0 123456\0", "INSERT", Some(123_456));
+        check(b"CREATE TABLE\0\0", "CREATE", None);
+        check(b"COMMIT\0", "COMMIT", None);
+        check(b"COPY 7\0", "COPY", Some(7));
+        // Cut, or nothing at all.
+        check(b"REFRESH MATERIALIZED VIEW 1", "REFRESH", None);
+        check(b"\0\0", "", None);
+        check(b"", "", None);
+        check(b"lower 3\0", "", Some(3));
+    }
+}
