@@ -6,6 +6,7 @@ mod ending;
 mod large;
 mod pipelining;
 mod receiving;
+mod ring;
 mod sending;
 mod sharing;
 mod starting;
@@ -33,6 +34,7 @@ pub fn find(name: &str) -> Option<Case> {
         large::ALL,
         pipelining::ALL,
         receiving::ALL,
+        ring::ALL,
         sending::ALL,
         sharing::ALL,
         starting::ALL,
