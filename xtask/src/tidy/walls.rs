@@ -8,7 +8,7 @@ use super::{Finding, Source};
 /// Each room and what it may import. A room that is not here cannot be built: decide first where it stands.
 const WALLS: [(&str, &[&str]); 14] = [
     ("event", &[]),
-    ("postgres", &[]),
+    ("postgres", &["event"]),
     ("privilege", &[]),
     ("clock", &["event"]),
     ("infer", &["event"]),

@@ -24,7 +24,6 @@ use crate::{
 };
 
 /// Room of all sessions together, and what they share.
-#[derive(Debug)]
 pub struct Shared {
     /// Reads texts.
     pub reader: Reader,

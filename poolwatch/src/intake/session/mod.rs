@@ -38,7 +38,6 @@ const NAMES: usize = 262_144;
 const ASKED: usize = 262_144;
 
 /// All connections' dialogues.
-#[derive(Debug)]
 pub struct Sessions {
     dialogues: HashMap<SocketId, Session>,
     shared: Shared,

@@ -1,0 +1,30 @@
+//! Bytes in any of the server's client encodings in, text for the parser out.
+//!
+//! What is not UTF-8 is read as Latin-1, byte by byte: right for the commonest, and for every other
+//! encoding whose bytes below 128 mean ASCII. A few have a backslash as the second byte of a character;
+//! a text that might hold one is not read.
+
+use std::borrow::Cow;
+
+/// The text; `None` when it cannot be told where its literals end.
+pub fn readable(bytes: &[u8]) -> Option<Cow<'_, str>> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Some(Cow::Borrowed(text));
+    }
+    if bytes.contains(&b'\\') {
+        return None;
+    }
+    Some(Cow::Owned(bytes.iter().map(|byte| char::from(*byte)).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_utf8_is_latin_1() {
+        assert_eq!(readable("größe".as_bytes()).as_deref(), Some("größe"));
+        assert_eq!(readable(b"gr\xf6\xdfe").as_deref(), Some("größe"));
+        assert_eq!(readable(b"E'\x95\\'"), None);
+    }
+}
