@@ -16,4 +16,5 @@ mod receiving;
 mod sending;
 mod sharing;
 mod starting;
+mod tools;
 mod unseen;

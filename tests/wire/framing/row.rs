@@ -13,8 +13,10 @@ pub enum Expected {
     Exact,
     /// Nothing is counted, since it belongs to no pool.
     NoPool,
-    /// The kernel does not show the bytes: that is noticed and told, and no wrong number comes of it.
-    Detected(&'static str),
+    /// Some bytes are not shown: that is counted as such, and no wrong number comes of it.
+    Unread,
+    /// The rest of the connection is not shown: its process is told to be blind for this reason.
+    Blind(&'static str),
 }
 
 /// One row of the test's own list.
@@ -30,10 +32,14 @@ pub struct Row {
     pub group: Option<&'static str>,
     /// What it should come to.
     pub expected: Expected,
+    /// Tiers of probes that can.
+    pub tiers: &'static [&'static str],
     /// What to say beside it.
     pub note: &'static str,
 }
 
+/// Both tiers of probes.
+pub const TIERS: [&str; 2] = ["sock", "syscall"];
 /// Both kinds of socket.
 pub const BOTH: &[Way] = &[Way::Tcp4, Way::Unix];
 /// Where only TCP can do it.
@@ -45,12 +51,17 @@ pub const UNIX: &[Way] = &[Way::Unix];
 impl Row {
     /// A row that is exact over both kinds of socket.
     pub const fn exact(item: &'static str, case: &'static str) -> Self {
-        Self { item, case, ways: BOTH, group: None, expected: Expected::Exact, note: "" }
+        Self { item, case, ways: BOTH, group: None, expected: Expected::Exact, tiers: &TIERS, note: "" }
     }
 
     /// Over these ways alone.
     pub const fn over(self, ways: &'static [Way]) -> Self {
         Self { ways, ..self }
+    }
+
+    /// In these tiers alone.
+    pub const fn tiers(self, tiers: &'static [&'static str]) -> Self {
+        Self { tiers, ..self }
     }
 
     /// With a login of this kind.

@@ -17,10 +17,9 @@ use tempfile::TempDir;
 
 use crate::{
     counted::{Counted, Page, count, lost},
-    row::{Expected, Line, Row},
+    row::{Expected, Line, Row, TIERS},
 };
 
-const TIERS: [&str; 2] = ["sock", "syscall"];
 /// The longest that a case takes.
 const CASE: Duration = Duration::from_secs(60);
 const SETTLE: Duration = Duration::from_secs(3);
@@ -56,6 +55,8 @@ struct Done {
     tally: Tally,
     /// What each agent lost or did not understand meanwhile.
     losses: Vec<Vec<String>>,
+    /// Each agent said that the client cannot be read.
+    blind: Vec<bool>,
 }
 
 /// Logins by group of roles; everybody else is trusted.
@@ -78,10 +79,11 @@ impl Stand {
         for (group, _) in LOGINS {
             server.psql("postgres", &format!("create role {group}"))?;
         }
-        let own = std::process::id().to_string();
+        let (own, port) = (std::process::id().to_string(), server.port().to_string());
         let mut agents = Vec::new();
         for tier in TIERS {
-            agents.push((tier, Agent::start(["--probes", tier, "--pid", &own, "--label-user"])?));
+            let arguments = ["--probes", tier, "--pid", &own, "--label-user", "--port", &port];
+            agents.push((tier, Agent::start(arguments)?));
         }
         Ok(Self { server, agents, made: 0, done: Vec::new(), _files: files })
     }
@@ -96,6 +98,11 @@ impl Stand {
             self.run(row, way, role)?;
         }
         self.end()
+    }
+
+    /// A role of its own for a case.
+    pub fn role(&mut self, group: Option<&str>) -> Result<String> {
+        self.roles(&[group])?.pop().context("one role")
     }
 
     /// Roles of their own for cases, each in the group that says how it logs in.
@@ -117,15 +124,45 @@ impl Stand {
     }
 
     fn run(&mut self, row: Row, way: Way, role: String) -> Result<()> {
-        let name = row.case;
         let before = self.pages()?;
-        let mut client = self.raw(row.case, way, &role)?;
-        let tally = client.line("tally ", CASE).with_context(|| format!("{name} over {way:?}"))?;
-        self.keep(row, way, role, serde_json::from_str(&tally)?, &before)?;
-        client.tell("go")?;
+        let client = self.raw(row.case, way, &role)?;
+        self.watch(row, way, role, client, &before)
+    }
+
+    /// Watches a client that prints `holding` where its connections are open and it is to be looked at, and
+    /// its tally in the end; it goes on with each line that it is told.
+    pub fn watch(
+        &mut self,
+        row: Row,
+        way: Way,
+        role: String,
+        mut client: Process,
+        before: &[Page],
+    ) -> Result<()> {
+        let name = format!("{} over {way:?}", row.case);
+        let mut blind = Vec::new();
+        if let Expected::Blind(reason) = row.expected {
+            client.line("holding", CASE).with_context(|| name.clone())?;
+            blind = self.blind(row, client.pid(), reason)?;
+            client.tell("")?;
+        }
+        let tally = client.line("tally ", CASE).with_context(|| name.clone())?;
+        self.keep(row, way, role, serde_json::from_str(&tally)?, before, blind)?;
+        client.tell("")?;
         let code = client.wait(CASE)?;
         ensure!(code == 0, "{name} ended with {code}: {}", client.errors());
         Ok(())
+    }
+
+    /// For each tier, whether it says that the process cannot be read for this reason.
+    fn blind(&self, row: Row, pid: u32, reason: &str) -> Result<Vec<bool>> {
+        let agents = self.agents.iter();
+        agents
+            .map(|(tier, agent)| {
+                let says = |page: &Page| page.blind(pid).as_deref() == Some(reason);
+                Ok(row.tiers.contains(tier) && says(&soon(agent, says)?))
+            })
+            .collect()
     }
 
     /// Starts the raw client.
@@ -141,14 +178,22 @@ impl Stand {
     }
 
     /// Keeps what a case came to, as soon as its requests are on the pages.
-    pub fn keep(&mut self, row: Row, way: Way, role: String, tally: Tally, before: &[Page]) -> Result<()> {
+    pub fn keep(
+        &mut self,
+        row: Row,
+        way: Way,
+        role: String,
+        tally: Tally,
+        before: &[Page],
+        blind: Vec<bool>,
+    ) -> Result<()> {
         let mut losses = Vec::new();
         for ((_, agent), before) in self.agents.iter().zip(before) {
             let wanted = wanted(row.expected, tally);
             let page = soon(agent, |page| count(page, &role).requests >= wanted.requests)?;
             losses.push(lost(before, &page));
         }
-        self.done.push(Done { row, way, role, tally, losses });
+        self.done.push(Done { row, way, role, tally, losses, blind });
         Ok(())
     }
 
@@ -163,10 +208,10 @@ impl Stand {
                 })
             };
             let page = soon(agent, closed)?;
-            for done in &self.done {
+            for done in self.done.iter().filter(|done| done.row.tiers.contains(tier)) {
                 let calls = calls.get(&done.role).copied().unwrap_or(0);
                 let counted = count(&page, &done.role);
-                let wrong = done.differences(calls, counted, done.losses.get(at).map_or(&[], Vec::as_slice));
+                let wrong = done.differences(at, calls, counted);
                 done.line(tier, calls, counted, &wrong).keep()?;
                 if !wrong.is_empty() {
                     failures.push(format!(
@@ -204,9 +249,10 @@ impl Stand {
 }
 
 impl Done {
-    /// What is not as it should be.
-    fn differences(&self, calls: u64, counted: Counted, losses: &[String]) -> Vec<String> {
+    /// What is not as it should be, by the agent with this number.
+    fn differences(&self, agent: usize, calls: u64, counted: Counted) -> Vec<String> {
         let wanted = wanted(self.row.expected, self.tally);
+        let losses = self.losses.get(agent).map_or(&[][..], Vec::as_slice);
         let mut wrong = Vec::new();
         let mut same = |what: &str, wanted: u64, counted: u64| {
             if wanted != counted {
@@ -214,14 +260,20 @@ impl Done {
             }
         };
         same("the server's statements", self.tally.calls, calls);
-        same("opened", wanted.opened, counted.opened);
-        same("closed", wanted.closed, counted.closed);
-        if !matches!(self.row.expected, Expected::Detected(_)) {
-            same("requests", wanted.requests, counted.requests);
-            same("failed", wanted.failed, counted.failed);
-            wrong.extend(losses.iter().cloned());
-        } else if counted.requests > wanted.requests || losses.is_empty() {
-            wrong.push(format!("neither counted nor detected: {counted:?}"));
+        let detected = match self.row.expected {
+            Expected::Unread => !losses.is_empty(),
+            Expected::Blind(_) => self.blind.get(agent) == Some(&true),
+            _ => {
+                same("opened", wanted.opened, counted.opened);
+                same("closed", wanted.closed, counted.closed);
+                same("requests", wanted.requests, counted.requests);
+                same("failed", wanted.failed, counted.failed);
+                wrong.extend(losses.iter().cloned());
+                true
+            }
+        };
+        if !detected || counted.requests > self.tally.requests || counted.opened != counted.closed {
+            wrong.push(format!("not detected, or wrong: {counted:?}, {losses:?}"));
         }
         wrong
     }
@@ -229,7 +281,7 @@ impl Done {
     fn line(&self, tier: &'static str, calls: u64, counted: Counted, wrong: &[String]) -> Line {
         let Self { row, way, tally, .. } = self;
         let verdict = match (wrong, row.expected) {
-            ([], Expected::Detected(_)) => "detected, not counted".to_owned(),
+            ([], Expected::Unread | Expected::Blind(_)) => "detected, not counted".to_owned(),
             ([], _) => "exact".to_owned(),
             _ => wrong.join("; "),
         };
@@ -237,7 +289,9 @@ impl Done {
             Expected::NoPool => {
                 format!("{} requests, {} connections of pools", counted.requests, counted.opened)
             }
-            _ => format!("{} requests ({} failed)", counted.requests, counted.failed),
+            Expected::Unread => format!("{} requests, told as unread", counted.requests),
+            Expected::Blind(reason) => format!("{} requests, told as blind: {reason}", counted.requests),
+            Expected::Exact => format!("{} requests ({} failed)", counted.requests, counted.failed),
         };
         println!(
             "{} [{}] {way:?} {tier}: {tally:?}, {calls} calls; {poolwatch}: {verdict}",
@@ -261,7 +315,7 @@ fn logins(directory: &Path, tls: bool) -> Result<String> {
     for (group, method) in LOGINS {
         // Certificates are known on TLS alone.
         if method == "cert" {
-            text += if tls { "hostssl all +by_cert all cert map=any\n" } else { "" };
+            text += if tls { "hostssl all +by_cert all cert\n" } else { "" };
         } else {
             text += &format!("local all +{group} {method}\nhost all +{group} all {method}\n");
         }
@@ -276,13 +330,13 @@ fn logins(directory: &Path, tls: bool) -> Result<String> {
 
 fn wanted(expected: Expected, tally: Tally) -> Counted {
     match expected {
-        Expected::NoPool => Counted::default(),
-        _ => Counted {
+        Expected::Exact => Counted {
             requests: tally.requests,
             failed: tally.failed,
             opened: tally.connections,
             closed: tally.connections,
         },
+        _ => Counted::default(),
     }
 }
 
