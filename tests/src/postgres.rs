@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, anyhow};
 use tempfile::TempDir;
 
 use crate::{
-    clock, need, place,
+    clock, need, newer, place,
     process::{self, INTERRUPT, Process},
 };
 
@@ -62,13 +62,29 @@ impl Server {
     /// The same with further settings, each `name=value`.
     pub fn start_with(more: &[String]) -> Result<Self> {
         let directory = place::scratch()?;
+        copy(template()?, &directory.path().join("data"))?;
+        Self::start_in(directory, as_postgres("postgres")?, more)
+    }
+
+    /// A server of a newer version than the system's.
+    pub fn start_newer(more: &[String]) -> Result<Self> {
+        let directory = place::scratch()?;
+        let programs = newer::unpack(directory.path())?;
+        let owned = directory.path().join("owned");
+        fs::create_dir(&owned)?;
+        give_to_postgres(&owned)?;
+        let data = directory.path().join("data");
+        initdb(as_user(Command::new(programs.join("initdb")))?, &owned.join("data"))?;
+        fs::rename(owned.join("data"), &data)?;
+        Self::start_in(directory, as_user(Command::new(programs.join("postgres")))?, more)
+    }
+
+    fn start_in(directory: TempDir, mut command: Command, more: &[String]) -> Result<Self> {
         let data = directory.path().join("data");
         let sockets = directory.path().join("sockets");
         fs::create_dir(&sockets)?;
         give_to_postgres(&sockets)?;
-        copy(template()?, &data)?;
         let port = place::free_port()?;
-        let mut command = as_postgres("postgres")?;
         command.arg("-D").arg(&data).arg("-k").arg(&sockets).args(["-p", &port.to_string()]);
         for setting in SETTINGS {
             command.args(["-c", setting]);
@@ -199,7 +215,10 @@ pub fn tool(name: &str) -> Result<Command> {
 
 /// A server program: PostgreSQL refuses to run as root.
 fn as_postgres(name: &str) -> Result<Command> {
-    let mut command = tool(name)?;
+    as_user(tool(name)?)
+}
+
+fn as_user(mut command: Command) -> Result<Command> {
     if let Some((user, group)) = postgres_user()? {
         command.uid(user).gid(group);
     }
@@ -246,11 +265,14 @@ fn make_template() -> Result<PathBuf> {
     unsafe { libc::atexit(remove_template) };
     give_to_postgres(&parent)?;
     let data = parent.join("data");
-    let mut command = as_postgres("initdb")?;
-    command.arg("-D").arg(&data).args(["-U", "postgres", "-A", "trust", "-E", "UTF8"]);
-    command.args(["--no-locale", "--no-sync", "--no-instructions"]);
-    process::run("initdb", &mut command, LONG)?.success("initdb")?;
+    initdb(as_postgres("initdb")?, &data)?;
     Ok(data)
+}
+
+fn initdb(mut command: Command, data: &Path) -> Result<()> {
+    command.arg("-D").arg(data).args(["-U", "postgres", "-A", "trust", "-E", "UTF8"]);
+    command.args(["--no-locale", "--no-sync", "--no-instructions"]);
+    process::run("initdb", &mut command, LONG)?.success("initdb").map(drop)
 }
 
 /// A static is never dropped, so the template is removed at exit.

@@ -71,10 +71,15 @@ impl Stand {
 
     /// The same with further settings of the server.
     pub fn start_with(settings: &[String]) -> Result<Self> {
+        Self::start_on(Server::start_with, settings)
+    }
+
+    /// The same on another server.
+    pub fn start_on(server: impl FnOnce(&[String]) -> Result<Server>, settings: &[String]) -> Result<Self> {
         let files = place::scratch()?;
         let mut settings = settings.to_vec();
         settings.push(format!("hba_file={}", logins(files.path(), settings.iter().any(|s| s == "ssl=on"))?));
-        let server = Server::start_with(&settings)?;
+        let server = server(&settings)?;
         server.psql("postgres", "create extension if not exists pg_stat_statements")?;
         for (group, _) in LOGINS {
             server.psql("postgres", &format!("create role {group}"))?;

@@ -1,6 +1,6 @@
 //! How connections begin: what is asked before the StartupMessage, versions, passwords.
 
-use std::{io::Read as _, thread};
+use std::{io::Read as _, os::fd::AsRawFd as _};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -20,6 +20,8 @@ pub const ALL: &[(&str, Case)] = &[
     ("cancel", cancel),
     ("version_3_2", |target| version(target, 0x3_0002)),
     ("version_3_9", |target| version(target, 0x3_0009)),
+    ("spoken_3_2", spoken_3_2),
+    ("gss_accepted", gss_accepted),
     ("password", password),
     ("split_login", split_login),
     ("wrong_password", wrong_password),
@@ -56,31 +58,29 @@ fn refused(target: &Target, codes: &[u32]) -> Result<Tally> {
 /// A CancelRequest has a connection of its own, which is no connection of a pool.
 fn cancel(target: &Target) -> Result<Tally> {
     let mut link = Link::open(target)?;
-    let key = link.answers.last(b'K').to_vec();
     for _ in 0..5 {
-        link.send(&query("select pg_sleep(30)"))?;
-        loop {
-            // The server may not have begun yet, and then there is nothing to cancel.
-            let canceller = target.connect()?;
-            let request = packet(CANCEL, &key);
-            ensure!(
-                style::send(std::os::fd::AsRawFd::as_raw_fd(&canceller), &request)? == request.len(),
-                "sent"
-            );
-            let mut ended = std::fs::File::from(canceller);
-            let _ = ended.read(&mut [0]);
-            thread::sleep(std::time::Duration::from_millis(20));
-            let mut one = libc::pollfd { fd: link.fd(), events: libc::POLLIN, revents: 0 };
-            // SAFETY: one entry, as said.
-            if unsafe { libc::poll(&raw mut one, 1, 0) } == 1 {
-                link.ready(1)?;
-                break;
-            }
-        }
+        cancelled(target, &mut link)?;
     }
     ensure!(link.answers.failed == 5, "all five are cancelled: {}", link.answers.error());
     link.ask(&query("select 1"))?;
     finish(link, 1)
+}
+
+/// Asks for something that takes long, and cancels it.
+fn cancelled(target: &Target, link: &mut Link) -> Result<()> {
+    let request = packet(CANCEL, link.answers.last(b'K'));
+    link.send(&query("select pg_sleep(30)"))?;
+    loop {
+        // The server may not have begun yet, and then there is nothing to cancel.
+        let canceller = target.connect()?;
+        ensure!(style::send(canceller.as_raw_fd(), &request)? == request.len(), "sent in part");
+        let _ = std::fs::File::from(canceller).read(&mut [0]);
+        let mut one = libc::pollfd { fd: link.fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry, as said.
+        if unsafe { libc::poll(&raw mut one, 1, 50) } == 1 {
+            return link.ready(1);
+        }
+    }
 }
 
 /// A newer version is asked for, and an option that no server knows.
@@ -98,6 +98,31 @@ fn version(target: &Target, version: u32) -> Result<Tally> {
         all = all.and(finish(link, calls)?);
     }
     Ok(all)
+}
+
+/// Version 3.2 in earnest: no negotiation, and a key of more than four bytes, with which a request is cancelled.
+fn spoken_3_2(target: &Target) -> Result<Tally> {
+    let mut link = plain(target)?;
+    let pairs = [("user", target.user.as_str()), ("database", &target.database)];
+    link.send(&message::startup(0x3_0002, &pairs))?;
+    link.ready(1)?;
+    link.startups = 1;
+    ensure!(link.answers.count(b'v') == 0, "the server speaks an older version");
+    ensure!(link.answers.last(b'K').len() > 8, "a short key");
+    cancelled(target, &mut link)?;
+    let calls = mixed(&mut link, 10)?;
+    finish(link, calls)
+}
+
+/// The server would go on with GSSAPI; the client does not.
+fn gss_accepted(target: &Target) -> Result<Tally> {
+    let link = plain(target)?;
+    style::send(link.fd(), &packet(GSS, &[]))?;
+    let mut answer = [0];
+    std::fs::File::from(link.duplicate()?).read_exact(&mut answer)?;
+    ensure!(answer == *b"G", "not accepted");
+    hold()?;
+    Ok(Tally { connections: 1, ..Tally::default() })
 }
 
 /// AuthenticationCleartextPassword, answered by the client itself.
