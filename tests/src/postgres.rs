@@ -113,6 +113,11 @@ impl Server {
         .with_context(|| self.process.errors())
     }
 
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
     /// Its port, also in the name of the UNIX socket.
     pub const fn port(&self) -> u16 {
         self.port

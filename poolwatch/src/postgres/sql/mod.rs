@@ -135,7 +135,8 @@ impl Reader {
 
     /// What was counted.
     pub fn books(&self) -> Books {
-        let evicted = [&self.whole, &self.cut, &self.masked].map(Cache::evicted).iter().sum::<u64>() + self.queries.evicted();
+        let evicted = [&self.whole, &self.cut, &self.masked].map(Cache::evicted).iter().sum::<u64>()
+            + self.queries.evicted();
         Books { evicted, ..self.books }
     }
 
