@@ -10,6 +10,7 @@ pub mod client;
 pub mod clock;
 pub mod http;
 pub mod need;
+pub mod newer;
 pub mod page;
 pub mod place;
 pub mod pools;

@@ -20,6 +20,8 @@ pub enum Feature {
     SystemCallTier,
     /// PostgreSQL's server and tools.
     Postgres,
+    /// A PostgreSQL that is newer than the system's, and speaks version 3.2 of the protocol.
+    NewerPostgres,
     /// node and the packages of `apps/node`.
     Node,
     /// Python.
@@ -77,6 +79,7 @@ pub fn lack(feature: Feature) -> Option<String> {
         Feature::OtherUsers | Feature::SystemCallTier => lack_root(),
         Feature::Probes => lack_root().or_else(|| lack_file("/sys/kernel/btf/vmlinux")),
         Feature::Postgres => postgres().err(),
+        Feature::NewerPostgres => lack_file(crate::newer::archive()),
         Feature::Node => {
             lack_program("node").or_else(|| lack_file(place::apps().join("node/node_modules/pg")))
         }
