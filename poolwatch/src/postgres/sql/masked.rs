@@ -51,7 +51,8 @@ pub struct Masker {
 impl Masker {
     /// The key; `None` when there is none, or no literal to leave out.
     pub fn key(&mut self, text: &[u8]) -> Option<&[u8]> {
-        let strange = |byte: u8| (byte < b' ' && !matches!(byte, b'\t'..=b'\r')) || byte == b'\\' || byte == 0x7f;
+        let strange =
+            |byte: u8| (byte < b' ' && !matches!(byte, b'\t'..=b'\r')) || byte == b'\\' || byte == 0x7f;
         if text.iter().any(|byte| strange(*byte)) {
             return None;
         }
@@ -188,6 +189,19 @@ impl Masker {
 const fn is_operator(sign: u8) -> bool {
     matches!(
         sign,
-        b'=' | b'<' | b'>' | b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b'|' | b'&' | b'~' | b'!' | b'@' | b'#'
+        b'=' | b'<'
+            | b'>'
+            | b'+'
+            | b'-'
+            | b'*'
+            | b'/'
+            | b'%'
+            | b'^'
+            | b'|'
+            | b'&'
+            | b'~'
+            | b'!'
+            | b'@'
+            | b'#'
     )
 }
