@@ -76,6 +76,7 @@ impl Item {
 
 fn rows(need: Need) -> Vec<Item> {
     let mut rows = toolchain::items();
+    rows.push(system::libclang_item());
     rows.extend(toolchain::llvm_item());
     if need >= Need::Demo {
         rows.push(system::server_item());
