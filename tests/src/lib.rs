@@ -15,3 +15,4 @@ pub mod place;
 pub mod pools;
 pub mod postgres;
 pub mod process;
+pub mod raw;
