@@ -8,7 +8,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    net::{TcpListener, TcpStream},
+    process::Command,
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
@@ -20,6 +20,7 @@ use poolwatch_tests::{
     need::Feature,
     page::Page,
     postgres::{Bench, Server, Way},
+    process::Process,
     raw::{Raw, message, packet, startup},
 };
 
@@ -67,6 +68,17 @@ fn maps(pid: u32) -> Result<u64> {
     Ok(sum)
 }
 
+/// The worst that was seen while somebody did harm.
+#[derive(Clone, Copy, Debug, Default)]
+struct Watched {
+    /// Seconds that the page took.
+    slowest: f64,
+    /// Bytes of the agent.
+    resident: u64,
+    /// Bytes of its maps.
+    maps: u64,
+}
+
 /// A server and an agent that watches this process and what it starts.
 struct Scene {
     server: Server,
@@ -95,33 +107,32 @@ impl Scene {
     /// Lets somebody do harm while others work; says how the agent bore it.
     fn beside(&self, what: &str, hostile: impl FnOnce() -> Result<()>) -> Result<Page> {
         let before = self.agent.metrics()?;
-        let memory = (resident(self.agent.pid())?, maps(self.agent.pid())?);
+        let memory = resident(self.agent.pid())?;
         let (over, honest) = (AtomicBool::new(false), AtomicU64::new(0));
-        let slowest = std::thread::scope(|scope| -> Result<f64> {
+        let watched = std::thread::scope(|scope| -> Result<Watched> {
             let asker = scope.spawn(|| self.ask_until(&over));
             let same = scope.spawn(|| self.honest(&over, &honest));
             let other = scope.spawn(|| self.server.bench(&BENCH));
             let harm = hostile();
             let made = other.join().map_err(|_| anyhow!("a panic"))?;
             over.store(true, Relaxed);
-            let slowest = asker.join().map_err(|_| anyhow!("a panic"))?;
+            let watched = asker.join().map_err(|_| anyhow!("a panic"))?;
             same.join().map_err(|_| anyhow!("a panic"))??;
             harm.with_context(|| format!("{what} could not do its harm"))?;
             ensure!(made? == u64::from(BENCH.clients * BENCH.transactions), "pgbench was not done");
-            slowest
+            watched
         })?;
         self.counted(what, &before, honest.load(Relaxed))?;
-        let after = (resident(self.agent.pid())?, maps(self.agent.pid())?);
-        let more = after.0.saturating_sub(memory.0);
+        let more = watched.resident.saturating_sub(memory);
         println!(
-            "{what}: agent +{} KiB to {} MiB, maps {} -> {} KiB, slowest answer {slowest:.3} s",
+            "{what}: agent +{} KiB to {} MiB, maps at most {} KiB, slowest answer {:.3} s",
             more >> 10,
-            after.0 >> 20,
-            memory.1 >> 10,
-            after.1 >> 10
+            watched.resident >> 20,
+            watched.maps >> 10,
+            watched.slowest
         );
         ensure!(more <= AGENT_MORE, "{what}: {more} bytes more in the agent");
-        ensure!(after.1 <= MAPS_MOST, "{what}: maps of {} bytes", after.1);
+        ensure!(watched.maps <= MAPS_MOST, "{what}: maps of {} bytes", watched.maps);
         self.agent.metrics()
     }
 
@@ -151,17 +162,19 @@ impl Scene {
         raw.leave()
     }
 
-    /// Asks for the page again and again; the slowest answer in seconds.
-    fn ask_until(&self, over: &AtomicBool) -> Result<f64> {
-        let mut slowest = 0.0_f64;
+    /// Asks for the page again and again, and looks at memory.
+    fn ask_until(&self, over: &AtomicBool) -> Result<Watched> {
+        let mut watched = Watched::default();
         while !over.load(Relaxed) {
             let began = clock::monotonic();
             self.agent.metrics()?;
-            slowest = slowest.max(clock::seconds_since(began));
+            watched.slowest = watched.slowest.max(clock::seconds_since(began));
+            watched.resident = watched.resident.max(resident(self.agent.pid())?);
+            watched.maps = watched.maps.max(maps(self.agent.pid())?);
             clock::pause(Duration::from_millis(50));
         }
-        ensure!(slowest < ANSWER.as_secs_f64(), "an answer took {slowest} s");
-        Ok(slowest)
+        ensure!(watched.slowest < ANSWER.as_secs_f64(), "an answer took {} s", watched.slowest);
+        Ok(watched)
     }
 
     fn open(&self) -> Result<Raw> {
@@ -271,20 +284,22 @@ fn endless_names_and_texts() -> Result<()> {
 
 #[test]
 fn half_open_and_oversized_startups() -> Result<()> {
-    need!(Feature::Probes, Feature::Postgres);
+    need!(Feature::Probes, Feature::Postgres, Feature::Python);
     let scene = Scene::start()?;
     many_descriptors()?;
     // Not the server: it would close them, and the harm is in their staying open.
-    let sink = TcpListener::bind("127.0.0.1:0")?;
-    let port = sink.local_addr()?.port();
+    let sink = "import socket\nlistener = socket.create_server(('127.0.0.1', 0), backlog=4096)\n\
+                print('port', listener.getsockname()[1], flush=True)\nheld = []\n\
+                while True: held.append(listener.accept()[0])";
+    let mut sink = Process::start("sink", Command::new("python3").args(["-c", sink]))?;
+    let port: u16 = sink.line("port ", Duration::from_secs(10))?.parse()?;
     scene.beside("10,000 half-open startups", || {
         let whole = startup("postgres", "postgres", "");
-        let mut open: Vec<(Raw, TcpStream)> = Vec::new();
+        let mut open = Vec::new();
         for n in 0..10_000 {
             let mut raw = Raw::connect(port)?;
-            let (accepted, _) = sink.accept()?;
             raw.say(whole.get(..1 + n % 12).context("a piece")?)?;
-            open.push((raw, accepted));
+            open.push(raw);
         }
         Ok(())
     })?;
@@ -313,12 +328,12 @@ fn many_descriptors() -> Result<()> {
     // SAFETY: the pointers are to a limit of ours.
     let failed = unsafe {
         libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) != 0 || {
-            limit.rlim_max = limit.rlim_max.max(65_536);
             limit.rlim_cur = limit.rlim_max;
             libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) != 0
         }
     };
     ensure!(!failed, "RLIMIT_NOFILE: {}", std::io::Error::last_os_error());
+    ensure!(limit.rlim_cur >= 12_000, "only {} descriptors", limit.rlim_cur);
     Ok(())
 }
 
@@ -334,7 +349,8 @@ fn floods() -> Result<()> {
         }
         Ok(())
     })?;
-    scene.beside("100,000 Syncs without reading", || {
+    let before = scene.count(&scene.agent.metrics()?, "postgres");
+    let page = scene.beside("100,000 Syncs without reading", || {
         let mut raw = scene.open()?;
         let mut reader = raw.stream.try_clone().map(|stream| Raw { stream })?;
         let syncs = message(b'S', b"").repeat(1000);
@@ -346,6 +362,13 @@ fn floods() -> Result<()> {
         }
         raw.leave()
     })?;
+    let merged = page.sum("poolwatch_events_lost_total", &[("where", "requests_merged")]);
+    let seen = scene.count(&page, "postgres") - before;
+    println!("Syncs: seen {seen}, merged {merged}");
+    ensure!(
+        seen <= 100_000.0 && seen + merged >= 100_000.0,
+        "100,000 is not between {seen} and {seen} + {merged}"
+    );
     let page = scene.beside("3,000 connections opened and closed", || {
         for n in 0..3000 {
             let mut raw = Raw::connect(port)?;
