@@ -190,6 +190,21 @@ pub fn task_tgid(task: u64) -> u32 {
     read(task + offset!(task_tgid) as u64, 0)
 }
 
+/// The current task's `PF_…` flags.
+#[inline(always)]
+pub fn task_flags() -> u32 {
+    read(unsafe { raw::bpf_get_current_task() } + offset!(task_flags) as u64, 0)
+}
+
+/// The current thread has used io_uring.
+#[inline(always)]
+pub fn has_ring() -> bool {
+    match offset!(task_ring) {
+        0 => false,
+        field => read(unsafe { raw::bpf_get_current_task() } + field as u64, 0u64) != 0,
+    }
+}
+
 /// Threads of a task's process that still live.
 #[inline(always)]
 pub fn live_threads(task: u64) -> i32 {

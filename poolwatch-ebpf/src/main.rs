@@ -16,6 +16,7 @@ mod payload;
 mod probes;
 mod queue;
 mod resync;
+mod ring;
 mod traffic;
 mod walk;
 

@@ -127,6 +127,8 @@ pub static OFFSETS: Offsets = Offsets {
     registers_fourth: 0,
     sk_shutdown: 0,
     tcp_copied: 0,
+    task_flags: 0,
+    task_ring: 0,
 };
 
 /// What each system call does, by its number; see `wire::call`.

@@ -5,8 +5,8 @@ use poolwatch_ebpf::wire::{Connection, Counter, by, call, ended_by, family, phas
 use crate::{
     emit, filter, frame,
     kernel::{self, Caller, Registers},
-    maps::{self, CANDIDATES, CHUNKS, CONNECTIONS, EMPTY_CONNECTION},
-    payload, queue, resync,
+    maps::{self, CANDIDATES, CHUNKS, CONNECTIONS, EMPTY_CONNECTION, PORTS},
+    payload, queue, resync, ring,
     walk::{State, Walk, done},
 };
 
@@ -220,8 +220,13 @@ unsafe fn point(
         }
         let form = payload::form(&registers);
         let expected = if server { call::RECEIVES } else { call::SENDS };
-        if form & expected != 0 && payload::point(w, half, &registers, form) {
+        let here = form & expected != 0 && !ring::elsewhere(w.sk, &registers);
+        if here && payload::point(w, half, &registers, form) {
             return true;
+        }
+        if !here && ring::moves(w.sk, &registers, form) {
+            unsafe { ring::hide(c, w.sk, w.now) };
+            return false;
         }
     }
     // Inside a body the bytes themselves do not matter: COPY data by sendfile, for one.
@@ -320,9 +325,12 @@ unsafe fn first_contact(socket: u64, sk: u64, length: u64, caller: Caller) -> Op
     if !filter::watched(kernel::pid()) {
         return None;
     }
-    let fresh = unsafe { begins_startup(sk, length, caller.registers()) };
+    let registers = caller.registers();
+    let hidden = registers.is_some_and(|registers| ring::moves(sk, &registers, payload::form(&registers)));
+    let fresh = !hidden && unsafe { begins_startup(sk, length, registers) };
+    let server = hidden && PORTS.get_ptr(kernel::peer_port(sk)).is_some();
     // A UNIX socket with that name is one of ours even when its startup was not seen.
-    if !fresh && candidate.is_some() {
+    if !fresh && !server && candidate.is_some() {
         maps::count(Counter::Rejected);
         return None;
     }
@@ -334,7 +342,7 @@ unsafe fn first_contact(socket: u64, sk: u64, length: u64, caller: Caller) -> Op
     c.process_started = kernel::process_started();
     c.connected = candidate.map_or(0, |candidate| candidate.connected);
     c.phase = if fresh { phase::STARTUP } else { phase::MESSAGES };
-    c.midstream = u8::from(!fresh);
+    c.midstream = u8::from(!fresh && candidate.is_none());
     c.rx.lost = u32::from(!fresh);
     c.proven = 1;
     filter::holds(c.pid);

@@ -10,7 +10,7 @@ use libbpf_sys as sys;
 use poolwatch_tests::{need, need::Feature, place};
 
 /// Every field that the probes read, with the bytes that they read of it.
-const FIELDS: [(&str, &str, i64); 33] = [
+const FIELDS: [(&str, &str, i64); 35] = [
     ("sock_common", "skc_family", 2),
     ("sock_common", "skc_dport", 2),
     ("sock_common", "skc_num", 2),

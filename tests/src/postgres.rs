@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, anyhow};
 use tempfile::TempDir;
 
 use crate::{
-    clock, need, place,
+    clock, need, newer, place,
     process::{self, INTERRUPT, Process},
 };
 
@@ -43,6 +43,7 @@ pub struct Server {
     process: Process,
     port: u16,
     directory: TempDir,
+    settings: Vec<String>,
 }
 
 /// Cost nothing on a throw-away directory, and a test's figures do not depend on the disk.
@@ -61,15 +62,36 @@ const SETTINGS: [&str; 9] = [
 impl Server {
     /// Starts a server and waits until it takes connections.
     pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with further settings, each `name=value`.
+    pub fn start_with(more: &[String]) -> Result<Self> {
         let directory = place::scratch()?;
+        copy(template()?, &directory.path().join("data"))?;
+        Self::start_in(directory, as_postgres("postgres")?, more)
+    }
+
+    /// A server of a newer version than the system's.
+    pub fn start_newer(more: &[String]) -> Result<Self> {
+        let directory = place::scratch()?;
+        let programs = newer::unpack(directory.path())?;
+        let owned = directory.path().join("owned");
+        fs::create_dir(&owned)?;
+        give_to_postgres(&owned)?;
         let data = directory.path().join("data");
+        initdb(as_user(Command::new(programs.join("initdb")))?, &owned.join("data"))?;
+        fs::rename(owned.join("data"), &data)?;
+        Self::start_in(directory, as_user(Command::new(programs.join("postgres")))?, more)
+    }
+
+    fn start_in(directory: TempDir, mut command: Command, more: &[String]) -> Result<Self> {
         let sockets = directory.path().join("sockets");
         fs::create_dir(&sockets)?;
         give_to_postgres(&sockets)?;
-        copy(template()?, &data)?;
         let port = place::free_port()?;
-        let process = launch(directory.path(), port)?;
-        let server = Self { process, port, directory };
+        let process = launch(&mut command, directory.path(), port, more)?;
+        let server = Self { process, port, directory, settings: more.to_vec() };
         server.wait_until_ready()?;
         Ok(server)
     }
@@ -77,7 +99,8 @@ impl Server {
     /// Ends it by [`RESTART_FAST`] or [`RESTART_IMMEDIATE`] and starts it again on the same port and data.
     pub fn restart(&mut self, how: i32) -> Result<()> {
         self.process.stop(how, Duration::from_secs(30))?;
-        self.process = launch(self.directory.path(), self.port)?;
+        self.process =
+            launch(&mut as_postgres("postgres")?, self.directory.path(), self.port, &self.settings)?;
         self.wait_until_ready()
     }
 
@@ -88,6 +111,11 @@ impl Server {
             Ok((answer.code == 0).then_some(()))
         })
         .with_context(|| self.process.errors())
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
     }
 
     /// Its port, also in the name of the UNIX socket.
@@ -194,7 +222,8 @@ impl Drop for Server {
 const SHORT: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_mins(2);
 
-fn tool(name: &str) -> Result<Command> {
+/// One of PostgreSQL's programs, which finds no settings in its environment.
+pub fn tool(name: &str) -> Result<Command> {
     let mut command = Command::new(need::postgres().map_err(|reason| anyhow!(reason))?.join(name));
     // libpq reads some thirty PG… variables; the user's own would lead elsewhere.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
@@ -204,20 +233,22 @@ fn tool(name: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// A server program: PostgreSQL refuses to run as root.
 /// Starts the server on data that is there.
-fn launch(directory: &Path, port: u16) -> Result<Process> {
-    let mut command = as_postgres("postgres")?;
+fn launch(command: &mut Command, directory: &Path, port: u16, more: &[String]) -> Result<Process> {
     command.arg("-D").arg(directory.join("data")).arg("-k").arg(directory.join("sockets"));
     command.args(["-p", &port.to_string()]);
-    for setting in SETTINGS {
+    for setting in SETTINGS.into_iter().chain(more.iter().map(String::as_str)) {
         command.args(["-c", setting]);
     }
-    Process::start("postgres", &mut command)
+    Process::start("postgres", command)
 }
 
+/// A server program: PostgreSQL refuses to run as root.
 fn as_postgres(name: &str) -> Result<Command> {
-    let mut command = tool(name)?;
+    as_user(tool(name)?)
+}
+
+fn as_user(mut command: Command) -> Result<Command> {
     if let Some((user, group)) = postgres_user()? {
         command.uid(user).gid(group);
     }
@@ -237,7 +268,8 @@ fn postgres_user() -> Result<Option<(u32, u32)>> {
     Ok(Some((id("-u")?, id("-g")?)))
 }
 
-fn give_to_postgres(path: &Path) -> Result<()> {
+/// Makes the user that the server runs as the owner of `path`.
+pub fn give_to_postgres(path: &Path) -> Result<()> {
     if let Some((user, group)) = postgres_user()? {
         std::os::unix::fs::chown(path, Some(user), Some(group))
             .with_context(|| format!("giving {} to postgres", path.display()))?;
@@ -263,11 +295,14 @@ fn make_template() -> Result<PathBuf> {
     unsafe { libc::atexit(remove_template) };
     give_to_postgres(&parent)?;
     let data = parent.join("data");
-    let mut command = as_postgres("initdb")?;
-    command.arg("-D").arg(&data).args(["-U", "postgres", "-A", "trust", "-E", "UTF8"]);
-    command.args(["--no-locale", "--no-sync", "--no-instructions"]);
-    process::run("initdb", &mut command, LONG)?.success("initdb")?;
+    initdb(as_postgres("initdb")?, &data)?;
     Ok(data)
+}
+
+fn initdb(mut command: Command, data: &Path) -> Result<()> {
+    command.arg("-D").arg(data).args(["-U", "postgres", "-A", "trust", "-E", "UTF8"]);
+    command.args(["--no-locale", "--no-sync", "--no-instructions"]);
+    process::run("initdb", &mut command, LONG)?.success("initdb").map(drop)
 }
 
 /// A static is never dropped, so the template is removed at exit.

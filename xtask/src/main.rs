@@ -5,6 +5,7 @@
 
 mod build;
 mod command;
+mod coverage;
 mod demo;
 mod place;
 mod run;
@@ -51,6 +52,8 @@ enum Task {
     Test(test::Options),
     /// Show poolwatch on a real application with a pool, and clean up afterwards.
     Demo(demo::Options),
+    /// Write docs/coverage.md from what the last run of the tests counted.
+    Coverage,
     /// Check the rules of the house that the compiler does not know.
     Tidy,
 }
@@ -76,6 +79,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Run { yes, arguments } => run::run(yes, &arguments)?,
         Task::Test(options) => return Ok(test::test(&options)),
         Task::Demo(options) => demo::demo(&options)?,
+        Task::Coverage => coverage::render()?,
         Task::Tidy => tidy::tidy()?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! A connection went behind encryption.
+//! A connection went behind encryption, or its bytes out of sight.
 
 use super::{Header, Kind, Record};
 
@@ -8,6 +8,8 @@ pub mod by {
     pub const TLS: u32 = 1;
     /// The server accepted GSSENCRequest.
     pub const GSS: u32 = 2;
+    /// Nothing: io_uring moves its bytes, and where they lie is not seen.
+    pub const IO_URING: u32 = 3;
 }
 
 /// From here on the connection's messages cannot be read.

@@ -72,6 +72,10 @@ pub struct Offsets {
     pub sk_shutdown: u32,
     /// `tcp_sock.copied_seq`
     pub tcp_copied: u32,
+    /// `task_struct.flags`
+    pub task_flags: u32,
+    /// `task_struct.io_uring`; 0 = this kernel has none
+    pub task_ring: u32,
 }
 
 /// What a system call does with a socket; the table of [`CALLS`] is indexed by its number.
@@ -125,4 +129,4 @@ pub mod standing {
 // SAFETY: repr(C), only integers, no padding.
 unsafe impl aya::Pod for Offsets {}
 
-const _: () = assert!(size_of::<Offsets>() == 33 * 4);
+const _: () = assert!(size_of::<Offsets>() == 35 * 4);

@@ -173,10 +173,15 @@ impl Agent {
 
     fn tick(&mut self) -> Result<()> {
         self.ticks = self.ticks.wrapping_add(1);
-        self.watcher.scan_unix(&mut self.events);
-        if self.ticks.is_multiple_of(TICKS_PER_PROCESS_SCAN) {
-            self.watcher.scan_processes(&mut self.events);
-        }
+        let sockets = self.watcher.scan_unix();
+        let processes = match self.ticks.is_multiple_of(TICKS_PER_PROCESS_SCAN) {
+            true => self.watcher.scan_processes(),
+            false => Vec::new(),
+        };
+        // What they did last may still lie in the ring.
+        self.drain()?;
+        self.watcher.gone(sockets, &mut self.events);
+        self.watcher.ended(processes, &mut self.events);
         self.refresh(|at| Event::Tick { at }).map(drop)
     }
 

@@ -6,7 +6,7 @@ use super::watcher::Watcher;
 use crate::{
     clock,
     discover::{self, By},
-    event::{Event, SocketId},
+    event::{Event, ProcessId, SocketId},
 };
 
 impl Watcher {
@@ -43,11 +43,12 @@ impl Watcher {
         }
     }
 
-    /// UNIX sockets end without a sign: looks which are still there.
-    pub fn scan_unix(&mut self, events: &mut Vec<Event>) {
+    /// UNIX sockets end without a sign: looks which are still there. Call [`Self::drain`] next, and then
+    /// [`Self::gone`] with the answer.
+    pub fn scan_unix(&mut self) -> Vec<SocketId> {
         let sockets = self.known.unix();
         if sockets.is_empty() {
-            return;
+            return Vec::new();
         }
         let asked: Vec<(u32, u64)> = sockets.iter().map(|(_, place)| *place).collect();
         let gone: BTreeSet<(u32, u64)> = self.unix.gone(&asked).into_iter().collect();
@@ -56,14 +57,22 @@ impl Watcher {
         for socket in &ended {
             self.maps.forget(*socket);
         }
-        self.gone(ended, events);
+        ended
     }
 
-    /// Processes whose end no record told.
-    pub fn scan_processes(&mut self, events: &mut Vec<Event>) {
+    /// Processes whose end no record told, or none yet. Call [`Self::drain`] next, and then [`Self::ended`]
+    /// with the answer.
+    pub fn scan_processes(&self) -> Vec<ProcessId> {
+        let mut processes = self.known.processes();
+        processes.retain(|process| discover::started(process.pid) != Some(process.started));
+        processes
+    }
+
+    /// Tells of processes whose end no record told.
+    pub fn ended(&mut self, processes: Vec<ProcessId>, events: &mut Vec<Event>) {
         let at = clock::now();
-        for process in self.known.processes() {
-            if discover::started(process.pid) != Some(process.started) {
+        for process in processes {
+            if self.known.process(process.pid) == Some(process) {
                 self.listed.remove(&process.pid);
                 self.known.part(process);
                 events.push(Event::Exit { process, at });

@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum, builder::BoolishValueParser};
 use serde::Deserialize;
 
-use super::value::{ConstantLabel, Count, Listen, Pattern, PoolMax, Port, RingSize, ServerAddress, Share, Span};
+use super::value::{
+    ConstantLabel, Count, Listen, Pattern, PoolMax, Port, RingSize, ServerAddress, Share, Span,
+};
 
 /// When probes for waiting are attached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]

@@ -57,6 +57,7 @@ impl Core {
             let reason = match by {
                 "tls" => "tls",
                 "gss" => "gss",
+                "io_uring" => "io_uring",
                 _ => "other",
             };
             member.connection.hidden = Some(reason);

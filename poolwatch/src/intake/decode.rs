@@ -240,6 +240,7 @@ fn secured(record: &Secured) -> Result<Event, Unreadable> {
     let by = match record.by {
         by::TLS => "tls",
         by::GSS => "gss",
+        by::IO_URING => "io_uring",
         _ => return Err(Unreadable::Field),
     };
     Ok(Event::Secured { socket: SocketId(record.header.socket), at: record.header.time, by: by.to_owned() })

@@ -64,6 +64,9 @@ fn of(types: &Types) -> Result<Offsets> {
         registers_fourth: registers.fourth,
         sk_shutdown: field("sock", "sk_shutdown")?,
         tcp_copied: field("tcp_sock", "copied_seq")?,
+        task_flags: field("task_struct", "flags")?,
+        // A kernel may be built without io_uring.
+        task_ring: field("task_struct", "io_uring").unwrap_or(0),
     })
 }
 

@@ -40,6 +40,7 @@ probes! {
     probes: "../../../poolwatch-ebpf/src/probes/mod.rs",
     queue: "../../../poolwatch-ebpf/src/queue.rs",
     resync: "../../../poolwatch-ebpf/src/resync.rs",
+    ring: "../../../poolwatch-ebpf/src/ring.rs",
     traffic: "../../../poolwatch-ebpf/src/traffic.rs",
     walk: "../../../poolwatch-ebpf/src/walk.rs",
 }

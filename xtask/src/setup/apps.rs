@@ -14,17 +14,22 @@ use crate::{command, place};
 
 /// The rows for the applications.
 pub fn items() -> Vec<Item> {
-    vec![node_item(), python_item()]
+    vec![node_item(), newer_item(), python_item()]
 }
 
 fn node_item() -> Item {
     Item { name: "Node and its packages", state: node_state(&place::apps().join("node")), optional: true }
 }
 
+/// PostgreSQL as an archive, since Debian's own may be older than the newest protocol.
+fn newer_item() -> Item {
+    Item { name: "A newer PostgreSQL", state: node_state(&place::apps().join("newer")), optional: true }
+}
+
 fn node_state(app: &Path) -> State {
     let manifest = app.join("package.json");
     if !manifest.is_file() {
-        return State::Absent("tests/apps/node is not in this tree".into());
+        return State::Absent(format!("{} is not in this tree", app.display()));
     }
     if place::executable("node").is_none() || place::executable("npm").is_none() {
         return language_packages(&["nodejs", "npm"], "no node and npm on PATH");

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, ensure};
 
 use self::count::Count;
 use crate::{
-    build, command, place,
+    build, command, coverage, place,
     setup::{self, Need},
     stopwatch::Stopwatch,
 };
@@ -92,7 +92,13 @@ fn tests(options: &Options, agent: Option<&Path>, count: &mut Count) {
         kernel.args(["--no-fail-fast", "-p", "poolwatch-tests"]).env("POOLWATCH_BIN", agent);
         kernel.env("POOLWATCH_PYTHON", place::python());
         kernel.env("PATH", place::path_with(&place::tools().join("bin")));
+        let whole = options.filter.is_empty();
+        // Rows that tests no longer have must not stay on the page.
+        let cleared = if whole { coverage::clear() } else { Ok(()) };
         counted(harness(&mut kernel, options, true), count);
+        if whole {
+            check("coverage", cleared.and_then(|()| coverage::render()), count);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! In come the workspace's files, out come findings with file and line; one finding fails the check.
 //! Each rule is a file with its own small fixtures. Nothing is ever rewritten.
 
+mod coverage;
 mod files;
 mod metrics;
 mod reserved;
@@ -41,6 +42,7 @@ pub fn tidy() -> Result<()> {
         findings.extend(reserved::check(source));
     }
     findings.extend(metrics::check(&files));
+    findings.extend(coverage::check(&files));
     for Finding { path, line, what } in &findings {
         println!("{path}:{line}: {what}");
     }
