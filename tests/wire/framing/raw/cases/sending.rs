@@ -76,14 +76,7 @@ fn partial_writes(target: &Target) -> Result<Tally> {
     let again = std::sync::Arc::new(AtomicU64::new(0));
     let counted = std::sync::Arc::clone(&again);
     let mut link = Link::open(target)?;
-    let size: libc::c_int = 4096;
-    // SAFETY: an option that is one int.
-    let failed = unsafe {
-        let length = std::mem::size_of_val(&size) as libc::socklen_t;
-        let value = (&raw const size).cast();
-        libc::setsockopt(link.fd(), libc::SOL_SOCKET, libc::SO_SNDBUF, value, length)
-    };
-    ensure!(failed == 0, "SO_SNDBUF");
+    link.set(libc::SO_SNDBUF, &4096i32)?;
     link.puts(Box::new(move |fd, bytes| {
         loop {
             let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
