@@ -98,13 +98,13 @@ unsafe fn tell_piece(c: &mut Connection, w: &Walk, length: u64) -> u64 {
 #[inline(always)]
 unsafe fn bind(state: &State, c: &mut Connection, w: &mut Walk, length: u64) -> u64 {
     const NAMES: u64 = 2 + NAME_LEN as u64;
-    let mut named = false;
-    if length >= NAMES || length == c.tx.remaining as u64 {
+    let there = w.end.wrapping_sub(w.at);
+    let named = unsafe { w.fill(state.chunk, 1, there) && w.peek(state.chunk)[0] != 0 };
+    if !named && (length >= NAMES || length == c.tx.remaining as u64) {
         let need = if length < NAMES { length } else { NAMES };
-        if unsafe { w.fill(state.chunk, need, w.end.wrapping_sub(w.at)) } {
-            named = unsafe { w.peek(state.chunk)[0] } != 0;
+        if unsafe { w.fill(state.chunk, need, there) } {
             let statement = unsafe { name_behind_nul(w, state.chunk) };
-            if !named && statement != 0 {
+            if statement != 0 {
                 c.bound = statement;
                 c.rebound = 1;
                 c.tx.capture = NONE;

@@ -219,7 +219,7 @@ unsafe fn server_message(c: &mut Connection, w: &mut Walk, b: [u8; 8]) -> i64 {
             capture::begin(c, capture::ERROR);
         }
         // For an `Execute`: whatever Sync follows it up to the end of the data is not answered.
-        b'G' if unsafe { queue::oldest_kind(c) } == RequestKind::Sync as u8 => c.copy_in = 1,
+        b'G' if unsafe { queue::is_flight(c) } => c.copy_in = 1,
         _ => {}
     }
     0

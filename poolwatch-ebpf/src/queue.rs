@@ -113,10 +113,13 @@ pub fn end_copy_in(c: &mut Connection) {
     c.swallow = 1;
 }
 
-/// What the oldest request in flight ends with; 0 when there is none.
+/// The oldest request in flight is one of the extended protocol, whether or not its Sync was sent.
 #[inline(always)]
-pub unsafe fn oldest_kind(c: &mut Connection) -> u8 {
-    if c.queue_head == c.queue_tail { 0 } else { unsafe { (*slot(c, c.queue_head)).kind() } }
+pub unsafe fn is_flight(c: &mut Connection) -> bool {
+    if c.queue_head == c.queue_tail {
+        return c.sending_executes > 0;
+    }
+    unsafe { (*slot(c, c.queue_head)).kind() == RequestKind::Sync as u8 }
 }
 
 /// When the request that is being answered began; 0 when that is not known.

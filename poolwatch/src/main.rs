@@ -29,8 +29,6 @@ const FAILED: u8 = 1;
 const WRONG: u8 = 2;
 /// No privilege or kernel feature.
 const REFUSED: u8 = 3;
-/// Room for 37,000 answered requests between two looks.
-const RING_BYTES: u32 = 4 << 20;
 
 fn main() -> ExitCode {
     let code = match config::parse(env::args_os()) {
@@ -83,7 +81,7 @@ async fn serve(config: Config, access: Access, record: Option<PathBuf>) -> Resul
     let children = config.targets.follow_children;
     let watch = if config.targets.pids.is_empty() { Watch::All } else { Watch::Listed { children } };
     let export = config.export(Clock::start());
-    let wanted = Wanted { tier, watch, ring_bytes: RING_BYTES, sql: config.sql };
+    let wanted = Wanted { tier, watch, ring_bytes: config.ring_bytes, sql: config.sql };
     let job = Job { targets: config.targets, wanted, settings: config.inference, export, access, record };
     agent::run(job, listener, stop()?).await
 }

@@ -66,6 +66,7 @@ pub fn run(file: &Path, output: Output) -> Result<Replayed, ReadError> {
 struct Story {
     events: u64,
     requests: u64,
+    statements: u64,
     scrapes: u64,
     since: Option<Time>,
     at: Time,
@@ -77,6 +78,7 @@ impl Story {
         told.tell(event);
         self.events += 1;
         self.requests += u64::from(matches!(event, Event::Request(_)));
+        self.statements += u64::from(matches!(event, Event::Statement(_)));
         if let Some(at) = event.at() {
             self.since.get_or_insert(at);
             self.at = self.at.max(at);
@@ -89,8 +91,8 @@ impl Story {
     fn summary(&self, told: &Told) -> String {
         let seconds = self.at.saturating_sub(self.since.unwrap_or(self.at)) as f64 / 1e9;
         let mut text = format!(
-            "{} events in {seconds:.1} s: {} answered requests, {} scrapes\n",
-            self.events, self.requests, self.scrapes
+            "{} events in {seconds:.1} s: {} answered requests, {} statements, {} scrapes\n",
+            self.events, self.requests, self.statements, self.scrapes
         );
         for pool in told.snapshot(self.at).pools {
             let connections = pool.connections;
@@ -111,3 +113,6 @@ impl Story {
         text
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,13 +63,14 @@ fn a_kernel_thread_is_an_error_at_start() -> Result<()> {
 
 #[test]
 fn arguments_that_are_wrong_are_named() -> Result<()> {
-    let cases: [(&[&str], &[&str]); 6] = [
+    let cases: [(&[&str], &[&str]); 7] = [
         (&["--pid", "zero"], &["zero", "--pid"]),
         (&["--pid", "0"], &["--pid"]),
         (&["--listen", "nowhere"], &["nowhere", "--listen"]),
         (&["--no-such-option"], &["--no-such-option"]),
         (&["--probes", "kprobes"], &["kprobes", "sock", "syscall"]),
         (&["--warn-utilization", "7"], &["7", "utilization"]),
+        (&["--ring-bytes", "5000"], &["5000", "power of two", "--ring-bytes"]),
     ];
     for (arguments, words) in cases {
         expect(&answer(arguments)?, &arguments.join(" "), 2, words)?;

@@ -58,6 +58,11 @@ impl Agent {
         }
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        self.process.signal(signal)
+    }
+
     /// Its process number.
     pub fn pid(&self) -> u32 {
         self.process.pid()

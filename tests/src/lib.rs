@@ -16,3 +16,4 @@ pub mod place;
 pub mod pools;
 pub mod postgres;
 pub mod process;
+pub mod wire;

@@ -28,6 +28,16 @@ pub enum Feature {
     Python,
     /// Python with the packages of `apps/python/requirements.txt`.
     PythonPool,
+    /// java and the driver of `apps/java/pom.xml`.
+    Jdbc,
+    /// The programs of `apps/go`, which set-up builds.
+    GoDrivers,
+    /// ruby with its package pg.
+    RubyPg,
+    /// php with `pdo_pgsql`.
+    PhpPgsql,
+    /// The program of `apps/c`, which set-up builds.
+    Libpq,
     /// promtool.
     Promtool,
     /// The Prometheus server.
@@ -78,6 +88,11 @@ pub fn lack(feature: Feature) -> Option<String> {
             Ok(python) => lack_file(python),
             Err(error) => Some(error.to_string()),
         },
+        Feature::Jdbc => lack_program("java").or_else(|| lack_built("java/postgresql.jar")),
+        Feature::GoDrivers => lack_built("go/wire_pgx").or_else(|| lack_built("go/wire_pq")),
+        Feature::RubyPg => lack_answer("ruby", &["-e", "require 'pg'"]),
+        Feature::PhpPgsql => lack_answer("php", &["-r", "exit(extension_loaded('pdo_pgsql') ? 0 : 1);"]),
+        Feature::Libpq => lack_built("c/wire_libpq"),
         Feature::Promtool => lack_program("promtool"),
         Feature::Prometheus => prometheus().is_none().then(|| "no prometheus (cargo xtask setup)".to_owned()),
         Feature::PidChoice => lack_root().or_else(|| lack_file("/proc/sys/kernel/ns_last_pid")),
@@ -102,6 +117,22 @@ fn lack_file(path: impl AsRef<Path>) -> Option<String> {
 fn lack_program(name: &str) -> Option<String> {
     let ran = Command::new(name).arg("--version").output();
     ran.is_err().then(|| format!("no {name} in PATH (cargo xtask setup)"))
+}
+
+/// What set-up leaves in the target directory.
+fn lack_built(path: &str) -> Option<String> {
+    match place::target() {
+        Ok(target) => lack_file(target.join(path)),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// A program, and what it needs to answer well.
+fn lack_answer(name: &str, arguments: &[&str]) -> Option<String> {
+    lack_program(name).or_else(|| {
+        let good = Command::new(name).args(arguments).output().is_ok_and(|answer| answer.status.success());
+        (!good).then(|| format!("{name} {} fails (cargo xtask setup)", arguments.join(" ")))
+    })
 }
 
 /// The Python with the packages of the applications: `POOLWATCH_PYTHON`, else the one that

@@ -17,6 +17,11 @@ use crate::{
     process::{self, INTERRUPT, Process},
 };
 
+/// What `pg_ctl restart -m fast` sends: clients are sent away with 57P01.
+pub const RESTART_FAST: i32 = libc::SIGINT;
+/// What `pg_ctl restart -m immediate` sends: clients are sent away with 57P02, and data recovers.
+pub const RESTART_IMMEDIATE: i32 = libc::SIGQUIT;
+
 /// The way to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -38,6 +43,7 @@ pub struct Server {
     process: Process,
     port: u16,
     directory: TempDir,
+    settings: Vec<String>,
 }
 
 /// Cost nothing on a throw-away directory, and a test's figures do not depend on the disk.
@@ -80,21 +86,22 @@ impl Server {
     }
 
     fn start_in(directory: TempDir, mut command: Command, more: &[String]) -> Result<Self> {
-        let data = directory.path().join("data");
         let sockets = directory.path().join("sockets");
         fs::create_dir(&sockets)?;
         give_to_postgres(&sockets)?;
         let port = place::free_port()?;
-        command.arg("-D").arg(&data).arg("-k").arg(&sockets).args(["-p", &port.to_string()]);
-        for setting in SETTINGS {
-            command.args(["-c", setting]);
-        }
-        for setting in more {
-            command.args(["-c", setting]);
-        }
-        let server = Self { process: Process::start("postgres", &mut command)?, port, directory };
+        let process = launch(&mut command, directory.path(), port, more)?;
+        let server = Self { process, port, directory, settings: more.to_vec() };
         server.wait_until_ready()?;
         Ok(server)
+    }
+
+    /// Ends it by [`RESTART_FAST`] or [`RESTART_IMMEDIATE`] and starts it again on the same port and data.
+    pub fn restart(&mut self, how: i32) -> Result<()> {
+        self.process.stop(how, Duration::from_secs(30))?;
+        self.process =
+            launch(&mut as_postgres("postgres")?, self.directory.path(), self.port, &self.settings)?;
+        self.wait_until_ready()
     }
 
     fn wait_until_ready(&self) -> Result<()> {
@@ -104,6 +111,11 @@ impl Server {
             Ok((answer.code == 0).then_some(()))
         })
         .with_context(|| self.process.errors())
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
     }
 
     /// Its port, also in the name of the UNIX socket.
@@ -169,6 +181,14 @@ impl Server {
         made.with_context(|| format!("pgbench did not say what it made:\n{output}"))
     }
 
+    /// Starts pgbench's select-only script over TCP for some seconds.
+    pub fn bench_for(&self, mode: &str, user: &str, clients: u32, seconds: u64) -> Result<Process> {
+        let mut command = tool("pgbench")?;
+        command.args(["-S", "-n", "-M", mode, "-c", &clients.to_string(), "-T", &seconds.to_string()]);
+        command.args(["-h", &self.host(Way::Tcp4), "-p", &self.port.to_string(), "-U", user, "bench"]);
+        Process::start("pgbench", &mut command)
+    }
+
     /// The postmaster's process number.
     pub fn pid(&self) -> u32 {
         self.process.pid()
@@ -211,6 +231,16 @@ pub fn tool(name: &str) -> Result<Command> {
     }
     command.env("PGSSLMODE", "disable").env("PGGSSENCMODE", "disable");
     Ok(command)
+}
+
+/// Starts the server on data that is there.
+fn launch(command: &mut Command, directory: &Path, port: u16, more: &[String]) -> Result<Process> {
+    command.arg("-D").arg(directory.join("data")).arg("-k").arg(directory.join("sockets"));
+    command.args(["-p", &port.to_string()]);
+    for setting in SETTINGS.into_iter().chain(more.iter().map(String::as_str)) {
+        command.args(["-c", setting]);
+    }
+    Process::start("postgres", command)
 }
 
 /// A server program: PostgreSQL refuses to run as root.

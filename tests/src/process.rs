@@ -32,6 +32,10 @@ pub const TERMINATE: i32 = libc::SIGTERM;
 pub const INTERRUPT: i32 = libc::SIGINT;
 /// Signal 9.
 pub const KILL: i32 = libc::SIGKILL;
+/// Stopped until it is told to go on.
+pub const STOP: i32 = libc::SIGSTOP;
+/// Go on.
+pub const CONTINUE: i32 = libc::SIGCONT;
 
 impl Process {
     /// Starts `command`, with everything it prints kept.

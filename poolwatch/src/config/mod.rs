@@ -81,6 +81,8 @@ pub struct Config {
     pub tls: Tls,
     /// Which tier of kernel probes is used.
     pub probes: Probes,
+    /// Size of the ring between kernel and agent, in bytes; a power of two.
+    pub ring_bytes: u32,
     /// Take summaries of SQL.
     pub sql: bool,
     /// Constant labels of every series.

@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum, builder::BoolishValueParser};
 use serde::Deserialize;
 
-use super::value::{ConstantLabel, Count, Listen, Pattern, PoolMax, Port, ServerAddress, Share, Span};
+use super::value::{
+    ConstantLabel, Count, Listen, Pattern, PoolMax, Port, RingSize, ServerAddress, Share, Span,
+};
 
 /// When probes for waiting are attached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
@@ -139,6 +141,9 @@ pub struct Options {
     /// Which tier of kernel probes to use [default: auto]
     #[arg(long, value_name = "TIER", env = "POOLWATCH_PROBES", hide_short_help = true)]
     pub probes: Option<Probes>,
+    /// Room for what the kernel side tells between two looks, in bytes [default: 4194304]
+    #[arg(long, value_name = "BYTES", env = "POOLWATCH_RING_BYTES", hide_short_help = true)]
+    pub ring_bytes: Option<RingSize>,
     /// Servers; only in the file.
     #[arg(skip)]
     pub server: Vec<ServerOptions>,
@@ -186,6 +191,7 @@ impl Options {
             verbose: if self.verbose > 0 { self.verbose } else { below.verbose },
             quiet: self.quiet.or(below.quiet),
             probes: self.probes.or(below.probes),
+            ring_bytes: self.ring_bytes.or(below.ring_bytes),
             server: either(self.server, below.server),
         }
     }

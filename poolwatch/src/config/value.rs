@@ -107,6 +107,44 @@ impl FromStr for Count {
     }
 }
 
+/// Size of the ring between kernel and agent, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct RingSize(pub u32);
+
+impl RingSize {
+    /// A page, and what one agent may reasonably hold.
+    const LEAST: u32 = 4 << 10;
+    const MOST: u32 = 1 << 30;
+}
+
+impl Default for RingSize {
+    /// Room for some 20,000 answered requests.
+    fn default() -> Self {
+        Self(4 << 20)
+    }
+}
+
+impl TryFrom<i64> for RingSize {
+    type Error = String;
+
+    fn try_from(number: i64) -> Result<Self, String> {
+        let fits = |size: &u32| size.is_power_of_two() && (Self::LEAST..=Self::MOST).contains(size);
+        u32::try_from(number).ok().filter(fits).map(Self).ok_or_else(|| {
+            format!("{number} is not a power of two from {} to {}, such as 4194304", Self::LEAST, Self::MOST)
+        })
+    }
+}
+
+impl FromStr for RingSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number: i64 = text.parse().map_err(|_| format!("{text:?} is not a number of bytes"))?;
+        number.try_into()
+    }
+}
+
 /// A port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "i64")]

@@ -25,8 +25,13 @@ use self::{ranking::Ranking, tally::Tally};
 use super::{labels, metrics, page::Page, summary::Summary, table::run_out};
 use crate::{
     event::{Query, QueryId, SECOND, Time},
-    infer::fact::{Fact, Labels},
+    infer::{
+        fact::{Fact, Labels},
+        limits,
+    },
 };
+
+const _: () = assert!(limits::SHOWN_QUERIES < limits::TOP_QUERIES);
 
 /// Time counts half as much after this.
 const HALF_LIFE: Time = 3600 * SECOND;
@@ -91,7 +96,8 @@ pub struct Queries {
 }
 
 impl Queries {
-    /// Knows no query; keeps at most `capacity`, of which at most `on_page` are on the page.
+    /// Knows no query; keeps at most `capacity`, of which at most `on_page`, which must be fewer, are
+    /// on the page.
     pub fn new(capacity: usize, on_page: usize) -> Self {
         Self {
             capacity,
@@ -223,7 +229,7 @@ impl Queries {
         true
     }
 
-    /// Gives up the lightest query that is not on the page; `false` when all are.
+    /// Gives up the lightest query that is not on the page; `false` when there is none.
     fn make_room(&mut self) -> bool {
         let entries = &self.entries;
         let lightest = self.rest.take_lightest(|key| entries.get(key).map_or(0, Entry::weight));

@@ -19,9 +19,10 @@ pub const STRANGERS: usize = 1024;
 /// remembered is counted (`unknown_query`).
 pub const QUERIES: usize = crate::event::QUERIES;
 /// Queries of one service and database that are counted at once, over all of these; the one that took the least
-/// time makes room, what it counted goes to `other` (`queries`). One holds at most some 320 bytes of its
-/// own, all of them 1.3 MB.
+/// time makes room, what it counted goes to `other` (`queries`).
 pub const TOP_QUERIES: usize = 4096;
+/// One of them takes at most so many bytes, its text included: 3.4 MB for all.
+pub const TOP_QUERY_BYTES: usize = 832;
 /// Of these, so many have series of their own on the page; the others are in its `other`.
 pub const SHOWN_QUERIES: usize = 200;
 /// Distinct SQLSTATE values as labels; further ones become `_OTHER`.

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use poolwatch::{
     event::{
-        Ending, Event, Process, ProcessId, Request, RequestKind, Server, SocketId, SqlState, Time,
-        Transaction,
+        Ending, Event, Outcome, Process, ProcessId, Query, QueryId, Request, RequestKind, Server, SocketId,
+        SqlState, Statement, Time, Transaction,
     },
     infer::{fact::Fact, settings::Settings, snapshot::Snapshot},
 };
@@ -80,8 +80,8 @@ fn answered() -> impl Strategy<Value = Event> {
     let transaction =
         prop_oneof![Just(Transaction::Idle), Just(Transaction::Open), Just(Transaction::Failed)];
     let times = (prop::option::of(moment()), prop::option::of(moment()), moment());
-    (socket(), 0..4_u32, 0..3_u32, times, kind, transaction).prop_map(
-        |(socket, pid, missed, (started, first_byte, ended), kind, transaction)| {
+    (socket(), 0..4_u32, 0..3_u32, times, kind, transaction, named_query()).prop_map(
+        |(socket, pid, missed, (started, first_byte, ended), kind, transaction, query)| {
             let plain = request(0, 0, 0);
             Event::Request(Request {
                 socket,
@@ -92,8 +92,37 @@ fn answered() -> impl Strategy<Value = Event> {
                 ended,
                 kind,
                 transaction,
+                query,
                 ..plain
             })
+        },
+    )
+}
+
+/// A few of many: some are told, some are not.
+fn query() -> impl Strategy<Value = QueryId> {
+    (0..4_u64).prop_map(QueryId)
+}
+
+fn named_query() -> impl Strategy<Value = Option<QueryId>> {
+    prop::option::of(query())
+}
+
+fn told_of() -> impl Strategy<Value = Event> {
+    let summary = prop::sample::select(vec!["SELECT a", "SELECT b"]);
+    (query(), summary).prop_map(|(id, summary)| {
+        let (summary, operation) = (summary.to_owned(), "SELECT".to_owned());
+        Event::Query(Query { id, summary, operation })
+    })
+}
+
+fn executed() -> impl Strategy<Value = Event> {
+    let outcome = prop_oneof![Just(Outcome::Completed), Just(Outcome::Failed)];
+    let (took, resumed) = (prop::option::of(moment()), 0..3_u32);
+    (socket(), named_query(), moment(), took, any::<u64>(), outcome, resumed).prop_map(
+        |(socket, query, ended, took, rows, outcome, resumed)| {
+            let sqlstate = SqlState::new(*b"42P01").filter(|_| outcome == Outcome::Failed);
+            Event::Statement(Statement { socket, query, ended, took, rows, outcome, resumed, sqlstate })
         },
     )
 }
@@ -126,6 +155,8 @@ fn event() -> impl Strategy<Value = Event> {
         6 => opened(),
         4 => named(),
         12 => answered(),
+        2 => told_of(),
+        6 => executed(),
         3 => (socket(), moment(), moment()).prop_map(|(socket, at, since)| Event::Inflight { socket, at, since }),
         1 => missed,
         1 => secured,
@@ -151,9 +182,12 @@ fn totals(snapshot: &Snapshot) -> BTreeMap<(ProcessId, String), u32> {
 fn check(events: &[Event]) -> (u128, u128) {
     let mut world = World::with(Settings { pool_max: vec![(None, 2)], ..Settings::default() });
     let mut living = Living::default();
+    let mut queries = BTreeSet::new();
     for event in events {
+        let before = world.facts.len();
         world.tell(std::slice::from_ref(event));
         living.apply(event);
+        check_query(event, &mut queries, world.facts.get(before..).unwrap_or_default());
         let snapshot = world.core.snapshot(NS);
         let mut series = BTreeSet::new();
         for pool in &snapshot.pools {
@@ -167,6 +201,18 @@ fn check(events: &[Event]) -> (u128, u128) {
     }
     world.tell(&[Event::Tick { at: NS }]);
     (check_facts(&world.facts, living.opens), living.lived(NS))
+}
+
+/// A statement's query is known just when it was told.
+fn check_query(event: &Event, queries: &mut BTreeSet<QueryId>, facts: &[Fact]) {
+    match (event, facts.last()) {
+        (Event::Query(query), _) => drop(queries.insert(query.id)),
+        (Event::Statement(statement), Some(Fact::Statement { query, .. })) => {
+            let known = statement.query.filter(|query| queries.contains(query));
+            assert_eq!(query.as_ref().map(|query| query.id), known);
+        }
+        _ => {}
+    }
 }
 
 /// The same events, in the order of their time.

@@ -35,6 +35,7 @@ fn without_arguments_the_defaults_of_the_contract_hold() {
     assert!(
         config.targets.pids.is_empty() && config.targets.follow_children && !config.targets.exit_with_pid
     );
+    assert_eq!(config.ring_bytes, 4 << 20);
     assert!(config.sql && !config.label_user && config.labels.is_empty());
     assert_eq!(config.log, LogSettings { format: LogFormat::Text, level: LevelFilter::INFO });
     assert!(config.targets.services.wants("anything"));
@@ -90,6 +91,8 @@ fn each_flag_arrives() {
         "-vv",
         "--probes",
         "syscall",
+        "--ring-bytes",
+        "65536",
     ]);
     assert_eq!(
         (config.targets.pids.as_slice(), config.targets.follow_children, config.targets.exit_with_pid),
@@ -105,6 +108,7 @@ fn each_flag_arrives() {
     assert!((config.inference.warn_utilization - 0.7).abs() < f64::EPSILON);
     assert!((config.inference.critical_utilization - 0.9).abs() < f64::EPSILON);
     assert_eq!((config.evidence, config.tls, config.probes), (Evidence::Off, Tls::Turns, Probes::Syscall));
+    assert_eq!(config.ring_bytes, 65_536);
     assert!(!config.sql && config.label_user);
     assert_eq!(config.labels, [("region".to_owned(), "eu=1".to_owned())]);
     assert_eq!(config.access.auth_token_file, Some("/t".into()));

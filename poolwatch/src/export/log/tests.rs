@@ -59,3 +59,71 @@ fn too_many_topics_are_counted_not_kept() {
     let lines = log.observe(&[ended(1_000_000)], PAUSE);
     assert_eq!(lines[0].suppressed, 0, "told with the first batch already");
 }
+
+/// A request of 202.04 ms of the pool a.
+fn slow(query: Option<(u64, &str)>, rows: Option<u32>) -> Fact {
+    let Fact::StatusChanged { labels, pid, .. } = changed("a", Status::Normal, Status::Normal) else {
+        panic!("a change of status")
+    };
+    let query = query.map(|(id, summary)| {
+        Arc::new(Query { id: QueryId(id), summary: summary.into(), operation: "SELECT".into() })
+    });
+    Fact::Request {
+        labels,
+        pid,
+        query,
+        took: Some(202_040_000),
+        first_byte: None,
+        operation: "SELECT",
+        rows,
+        error: None,
+        slow: true,
+    }
+}
+
+#[test]
+fn a_slow_request_reads_as_a_sentence() {
+    let mut log = LogLines::default();
+    let facts = [slow(Some((42, "SELECT \"a\nb\"")), Some(7)), slow(None, None)];
+    let lines = log.observe(&facts, 0);
+    let texts: Vec<_> = lines.iter().map(|line| line.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        [
+            r#"slow request of api (pid 42) in a: 202.0 ms, 7 rows, SELECT \"a\nb\" (fingerprint 000000000000002a)"#,
+            "slow request of api (pid 42) in a: 202.0 ms, its query is not known",
+        ]
+    );
+    assert!(lines.iter().all(|line| line.loudness == Loudness::Warn && line.suppressed == 0));
+}
+
+#[test]
+fn a_request_that_is_not_slow_is_no_line() {
+    let mut fact = slow(Some((42, "SELECT")), None);
+    if let Fact::Request { slow, .. } = &mut fact {
+        *slow = false;
+    }
+    assert!(LogLines::default().observe(&[fact], 0).is_empty());
+}
+
+#[test]
+fn the_same_slow_query_is_told_once_in_ten_seconds() {
+    let mut log = LogLines::default();
+    let query = || slow(Some((42, "SELECT a")), None);
+    assert_eq!(log.observe(&[query(), query(), slow(Some((43, "SELECT b")), None)], 0).len(), 2);
+    assert!(log.observe(&[query()], SECOND).is_empty());
+    let lines = log.observe(&[], PAUSE);
+    assert_eq!(lines.iter().map(|line| line.suppressed).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn many_slow_queries_are_counted_and_silence_no_pool() {
+    let mut log = LogLines::default();
+    let flood: Vec<_> = (0..1000).map(|id| slow(Some((id, "SELECT a")), None)).collect();
+    let lines = log.observe(&flood, 0);
+    assert_eq!((lines.len(), lines[0].suppressed), (SLOW_TOPICS, 900));
+    let lines = log.observe(&[changed("a", Status::Normal, Status::Warning), slow(None, None)], SECOND);
+    assert_eq!((lines.len(), lines[0].suppressed), (1, 0), "the pool speaks, the 101st query does not");
+    let lines = log.observe(&[slow(Some((5000, "SELECT a")), None)], PAUSE);
+    assert_eq!((lines.len(), lines[0].suppressed), (1, 1));
+}

@@ -22,7 +22,7 @@ struct Topic {
 /// What there was something to say about lately.
 #[derive(Debug)]
 pub struct Topics<A> {
-    topics: HashMap<A, Topic>,
+    known: HashMap<A, Topic>,
     bound: usize,
     /// The earliest time at which some topic has something to do.
     due: Option<Time>,
@@ -35,22 +35,22 @@ pub struct Topics<A> {
 impl<A: Clone + Eq + Hash + Ord> Topics<A> {
     /// Nothing has been said; at most `bound` things are spoken of at once.
     pub fn new(bound: usize) -> Self {
-        Self { topics: HashMap::new(), bound, due: None, unheard: 0, lines: Vec::new() }
+        Self { known: HashMap::new(), bound, due: None, unheard: 0, lines: Vec::new() }
     }
 
     /// Number of things of which something may wait.
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.topics.len()
+        self.known.len()
     }
 
     /// Takes a line about something.
     pub fn hear(&mut self, about: A, mut line: Line, now: Time) {
-        if !self.topics.contains_key(&about) && self.topics.len() >= self.bound {
+        if !self.known.contains_key(&about) && self.known.len() >= self.bound {
             self.unheard += 1;
             return;
         }
-        let topic = self.topics.entry(about).or_default();
+        let topic = self.known.entry(about).or_default();
         if topic.next <= now {
             topic.next = now.saturating_add(PAUSE);
             self.due = Some(self.due.map_or(topic.next, |due| due.min(topic.next)));
@@ -67,7 +67,7 @@ impl<A: Clone + Eq + Hash + Ord> Topics<A> {
             return;
         }
         let mut held = Vec::new();
-        self.topics.retain(|about, topic| {
+        self.known.retain(|about, topic| {
             if topic.next <= now {
                 let Some(line) = topic.held.take() else { return false };
                 held.push((about.clone(), line));
@@ -75,7 +75,7 @@ impl<A: Clone + Eq + Hash + Ord> Topics<A> {
             }
             true
         });
-        self.due = self.topics.values().map(|topic| topic.next).min();
+        self.due = self.known.values().map(|topic| topic.next).min();
         held.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         self.lines.extend(held.into_iter().map(|(_, line)| line));
     }

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::scene;
 use crate::{
-    export::{Answer, ExportSettings, Filter, Question},
-    infer::{fact::Status, snapshot::Snapshot},
+    export::{Answer, ExportSettings, Exporter, Filter, Order, Question},
+    infer::{fact::Status, limits, snapshot::Snapshot},
 };
 
 fn ask(question: &Question, snapshot: &Snapshot) -> Answer {
@@ -117,6 +117,71 @@ fn details_name_probes_and_losses() {
     assert_eq!(details["agent"]["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(details["blind"][0]["connections"], 4);
     assert_eq!(details["pools"][0]["used"], 3);
+}
+
+#[test]
+fn queries_have_the_shape_of_the_contract() {
+    let queries = document(&ask(&Question::Queries(Order::Slow, None), &scene::snapshot()));
+    let server = json!({"address": "10.0.0.5", "port": 5432, "database": "shop"});
+    let expected = json!({
+        "timestamp": "2023-11-14T22:15:00.000000000Z", "order": "slow",
+        "capacity": limits::TOP_QUERIES, "evicted": 0,
+        "queries": [
+            {"fingerprint": "0000000000000007", "summary": "SELECT users", "operation": "SELECT",
+             "service": "api", "server": server,
+             "statements": {"completed": 2, "failed": 0, "resumed": 0, "rows": 2, "slow": 1},
+             "seconds": {"total": 0.203, "mean": 0.1015, "max": 0.2}},
+            {"fingerprint": "ffffffffffffffff", "summary": "INSERT \"or\nders\"", "operation": "INSERT",
+             "service": "api", "server": server,
+             "statements": {"completed": 0, "failed": 1, "resumed": 0, "rows": 0, "slow": 0},
+             "seconds": {"total": 0.001, "mean": 0.001, "max": 0.001}},
+        ],
+        "other": {"statements": {"completed": 1, "failed": 0, "resumed": 0, "rows": 1, "slow": 0},
+                  "seconds": {"total": 0.002, "mean": 0.002, "max": 0.002}},
+    });
+    assert_eq!(queries, expected);
+    let one = document(&ask(&Question::Queries(Order::Max, Some(1)), &scene::snapshot()));
+    assert_eq!(one["queries"].as_array().map(Vec::len), Some(1));
+    let details = document(&ask(&Question::Details, &scene::snapshot()));
+    let extent = json!({"kept": 2, "capacity": limits::TOP_QUERIES, "on_page": 2, "evicted": 0, "missing_at_most_seconds": 0.0});
+    assert_eq!(details["queries"], extent);
+}
+
+#[test]
+fn users_that_are_kept_apart_are_told_apart() {
+    let settings = ExportSettings { label_user: true, ..scene::settings() };
+    let question = Question::Queries(Order::Total, Some(2));
+    let queries = document(&scene::exporter(settings).answer(&question, &scene::snapshot()));
+    let user = |index: usize| queries["queries"][index]["server"]["user"].clone();
+    assert_eq!((user(0), user(1)), (json!("report"), json!("app")));
+}
+
+#[test]
+fn without_texts_all_statements_are_others() {
+    let mut exporter = Exporter::new(scene::settings());
+    let app = scene::labels("api", "10.0.0.5", "shop", "app");
+    let facts = [
+        scene::statement(&app, None, scene::MILLISECOND),
+        scene::statement(&app, None, 3 * scene::MILLISECOND),
+    ];
+    exporter.observe(&facts, 0);
+    let snapshot = Snapshot::default();
+    let queries = document(&exporter.answer(&Question::Queries(Order::Total, None), &snapshot));
+    assert_eq!(queries["queries"], json!([]));
+    assert_eq!(queries["other"]["statements"]["completed"], 2);
+    assert_eq!(queries["other"]["seconds"], json!({"total": 0.004, "mean": 0.002, "max": 0.003}));
+    let page = exporter.answer(&Question::Metrics, &snapshot).body;
+    let counts: Vec<_> =
+        page.lines().filter(|line| line.starts_with("poolwatch_query_duration_seconds_count")).collect();
+    let [count] = counts.as_slice() else { panic!("one series expected: {counts:?}") };
+    assert!(count.contains("db_query_summary=\"other\"") && count.ends_with(" 2"), "{count}");
+}
+
+#[test]
+fn before_the_first_statement_nothing_is_known_of_times() {
+    let queries =
+        Exporter::new(scene::settings()).answer(&Question::Queries(Order::Total, None), &Snapshot::default());
+    assert_eq!(document(&queries)["other"]["seconds"], json!({"total": 0.0, "mean": null, "max": null}));
 }
 
 #[test]

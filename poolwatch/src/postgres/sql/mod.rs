@@ -6,6 +6,7 @@
 
 mod cache;
 mod lexer;
+mod masked;
 mod readable;
 mod statement;
 mod summary;
@@ -19,6 +20,7 @@ pub use self::statement::{Effect, fingerprint};
 use self::{
     cache::{Bound, Cache},
     lexer::{Kind, Tokens},
+    masked::Masker,
     statement::{Does, Found},
 };
 use crate::event::{QUERIES, Query};
@@ -70,6 +72,9 @@ pub struct Books {
 pub struct Reader {
     whole: Cache<Box<[u8]>, Arc<Script>>,
     cut: Cache<Box<[u8]>, Arc<Script>>,
+    /// By the text without its literals.
+    masked: Cache<Box<[u8]>, Arc<Script>>,
+    masker: Masker,
     queries: Cache<u64, Arc<Query>>,
     books: Books,
 }
@@ -86,6 +91,8 @@ impl Reader {
         Self {
             whole: Cache::new(TEXTS),
             cut: Cache::new(TEXTS),
+            masked: Cache::new(TEXTS),
+            masker: Masker::default(),
             queries: Cache::new(SHARED),
             books: Books::default(),
         }
@@ -98,20 +105,38 @@ impl Reader {
             Some(head) if text.len() > LONGEST_TEXT => (head, true),
             _ => (text, cut),
         };
-        let known = if cut { self.cut.get(text) } else { self.whole.get(text) };
-        if let Some(script) = known {
+        if cut {
+            return self.read_cut(text);
+        }
+        if let Some(script) = self.whole.get(text) {
             return script;
         }
-        let script = self.parse(text, cut);
-        let weight = text.len() + weight(&script);
-        let cache = if cut { &mut self.cut } else { &mut self.whole };
-        cache.put(text.into(), Arc::clone(&script), weight);
+        let key = self.masker.key(text);
+        if let Some(script) = key.and_then(|key| self.masked.get(key)) {
+            return script;
+        }
+        let key: Option<Box<[u8]>> = key.map(Into::into);
+        let script = self.parse(text, false);
+        match key {
+            Some(key) => remember(&mut self.masked, key, &script),
+            None => remember(&mut self.whole, text.into(), &script),
+        }
+        script
+    }
+
+    fn read_cut(&mut self, text: &[u8]) -> Arc<Script> {
+        if let Some(script) = self.cut.get(text) {
+            return script;
+        }
+        let script = self.parse(text, true);
+        remember(&mut self.cut, text.into(), &script);
         script
     }
 
     /// What was counted.
     pub fn books(&self) -> Books {
-        let evicted = self.whole.evicted() + self.cut.evicted() + self.queries.evicted();
+        let evicted = [&self.whole, &self.cut, &self.masked].map(Cache::evicted).iter().sum::<u64>()
+            + self.queries.evicted();
         Books { evicted, ..self.books }
     }
 
@@ -185,8 +210,9 @@ fn speaks(text: &[u8]) -> bool {
     Tokens::spoken(text).any(|token| token.kind != Kind::Sign(b';'))
 }
 
-fn weight(script: &Script) -> usize {
-    size_of::<Script>() + script.statements.len() * size_of::<Spoken>()
+fn remember(texts: &mut Cache<Box<[u8]>, Arc<Script>>, key: Box<[u8]>, script: &Arc<Script>) {
+    let weight = key.len() + size_of::<Script>() + script.statements.len() * size_of::<Spoken>();
+    texts.put(key, Arc::clone(script), weight);
 }
 
 #[cfg(test)]

@@ -1,0 +1,46 @@
+//! The probes, compiled for this machine on a kernel that is plain memory, and a judge beside them.
+//!
+//! In come conversations: what a client and a server say, cut into system calls anywhere. Out come the
+//! records that the very files of `poolwatch-ebpf` write of them. The package in `kernel/` stands in for the helpers
+//! and maps of `aya_ebpf`; nothing of the probes' own logic is written again here. [`judge`] reads the
+//! whole streams at once, knows nothing of calls, and says what the records must be.
+#![allow(missing_docs, reason = "a test's library: what is public is for the fuzz targets")]
+
+pub mod choices;
+pub mod conversation;
+pub mod judge;
+pub mod machine;
+pub mod message;
+pub mod noise;
+pub mod run;
+pub mod told;
+
+/// The probes' files, each under the name that their own crate gives it.
+macro_rules! probes {
+    ($($name:ident: $path:literal),+ $(,)?) => {
+        $(
+            #[allow(
+                dead_code, clippy::all, clippy::pedantic, clippy::indexing_slicing, unsafe_op_in_unsafe_fn,
+                reason = "checked where it belongs: in the probes' own crate"
+            )]
+            #[path = $path]
+            mod $name;
+        )+
+    };
+}
+
+probes! {
+    capture: "../../../poolwatch-ebpf/src/capture.rs",
+    emit: "../../../poolwatch-ebpf/src/emit.rs",
+    filter: "../../../poolwatch-ebpf/src/filter.rs",
+    frame: "../../../poolwatch-ebpf/src/frame.rs",
+    kernel: "../../../poolwatch-ebpf/src/kernel.rs",
+    maps: "../../../poolwatch-ebpf/src/maps.rs",
+    payload: "../../../poolwatch-ebpf/src/payload.rs",
+    probes: "../../../poolwatch-ebpf/src/probes/mod.rs",
+    queue: "../../../poolwatch-ebpf/src/queue.rs",
+    resync: "../../../poolwatch-ebpf/src/resync.rs",
+    ring: "../../../poolwatch-ebpf/src/ring.rs",
+    traffic: "../../../poolwatch-ebpf/src/traffic.rs",
+    walk: "../../../poolwatch-ebpf/src/walk.rs",
+}

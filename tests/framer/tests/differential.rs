@@ -1,0 +1,26 @@
+//! The probes say the same of a conversation as a reader of its whole streams, however it is cut into calls.
+
+use poolwatch_framer::{noise::noise, run::differ};
+use proptest::prelude::*;
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 6_000, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config(300))]
+
+    #[test]
+    fn every_cut_comes_to_the_same(bytes in prop::collection::vec(any::<u8>(), 0..1500)) {
+        differ(&bytes);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(300))]
+
+    #[test]
+    fn noise_leaves_nothing_behind(bytes in prop::collection::vec(any::<u8>(), 0..1500)) {
+        noise(&bytes);
+    }
+}

@@ -1,0 +1,189 @@
+//! One run of a driver's program: a server of its own with both books open, and the agent watching.
+
+use std::{env, ffi::OsStr, fs, path::Path, process::Command, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{
+    books::{Books, Row},
+    driver::{Driver, Runs},
+    log,
+    own::Own,
+    seen::Seen,
+};
+use crate::{
+    agent::Agent,
+    clock, place,
+    postgres::Server,
+    process::{Process, TERMINATE},
+};
+
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    /// The counts of all modes.
+    Calls,
+    /// Single durations.
+    Durations,
+}
+
+/// A run that is over.
+pub struct Run {
+    /// What the program printed before its last line.
+    pub lines: Vec<String>,
+    /// Its own count.
+    pub own: Own,
+    /// The server's books; empty where durations were measured.
+    pub books: Books,
+    /// The agent's.
+    pub seen: Seen,
+    /// What `/metrics` said at the end.
+    pub requests: f64,
+}
+
+const PASSWORD: &str = "of this run";
+const SEED: &str = "7";
+/// Nothing of the program follows it in the log.
+const LAST: &str = "the books are closed";
+/// Over TCP everybody but the harness proves who they are.
+const RULES: &str = "local all all trust\nhost all postgres all trust\nhost all all all scram-sha-256\n";
+const LONGEST: Duration = Duration::from_mins(3);
+
+/// Opens both books.
+const BOOKS: [&str; 10] = [
+    "logging_collector=on",
+    "log_destination=jsonlog",
+    "log_directory=log",
+    "log_filename=log",
+    "log_rotation_size=0",
+    "log_rotation_age=0",
+    "log_min_duration_statement=0",
+    "log_parameter_max_length=0",
+    "pg_stat_statements.max=20000",
+    "pg_stat_statements.track_utility=on",
+];
+
+const SCHEMA: &str = "
+    create table item (id int primary key, name text not null, amount int not null default 0, note text);
+    create table event (id bigint generated always as identity primary key, item int not null, body text);
+    insert into item select n, 'item ' || n, n from generate_series(1, 1000) n;";
+
+impl Run {
+    /// Runs it to its end.
+    pub fn of(driver: &Driver, what: For) -> Result<Self> {
+        let scratch = place::scratch()?;
+        let server = server(scratch.path(), what)?;
+        prepare(&server, driver)?;
+        let mut program = Process::start(driver.name, &mut command(&server, driver, what)?)?;
+        let recording = scratch.path().join("run.rec");
+        let mut agent = watch(&recording, program.pid())?;
+        server.psql("postgres", "select pg_stat_statements_reset()")?;
+        program.tell("go")?;
+        let code = program.wait(LONGEST)?;
+        ensure!(code == 0, "{} ended with {code}:\n{}{}", driver.name, program.output(), program.errors());
+        let requests = settled(&agent, driver)?;
+        ensure!(agent.stop(TERMINATE)? == 0, "the agent did not end well:\n{}", agent.errors());
+        let (lines, own) = printed(&program)?;
+        let books = if what == For::Calls { books(&server, driver)? } else { Books::default() };
+        Ok(Self { lines, own, books, seen: Seen::read(&recording, driver.user)?, requests })
+    }
+}
+
+fn server(scratch: &Path, what: For) -> Result<Server> {
+    let rules = scratch.join("pg_hba.conf");
+    fs::write(&rules, RULES)?;
+    place::open_to_all(&rules)?;
+    let mut settings = vec![format!("hba_file={}", rules.display())];
+    if what == For::Calls {
+        settings.extend(BOOKS.map(str::to_owned));
+    }
+    Server::start_with(&settings)
+}
+
+fn prepare(server: &Server, driver: &Driver) -> Result<()> {
+    let user = driver.user;
+    server.psql("postgres", "create extension pg_stat_statements")?;
+    server.psql("postgres", &format!("create role {user} login password '{PASSWORD}'"))?;
+    server.psql("postgres", &format!("create database {user} owner {user}"))?;
+    server.psql(user, &format!("set role {user}; {SCHEMA}"))?;
+    if matches!(driver.runs, Runs::Shell(_)) {
+        server.bench_tables(user, user)?;
+    }
+    Ok(())
+}
+
+fn command(server: &Server, driver: &Driver, what: For) -> Result<Command> {
+    let mut command = driver.command()?;
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
+        command.env_remove(name);
+    }
+    command
+        .env("PGHOST", server.host(driver.way))
+        .env("PGPORT", server.port().to_string())
+        .env("PGUSER", driver.user)
+        .env("PGPASSWORD", PASSWORD)
+        .env("PGDATABASE", driver.user)
+        .env("PGSSLMODE", "disable")
+        .env("WIRE_SEED", SEED)
+        .env("WIRE_CALLS", driver.calls.to_string())
+        .env("WIRE_WHAT", if what == For::Durations { "durations" } else { "calls" });
+    Ok(command)
+}
+
+fn watch(recording: &Path, pid: u32) -> Result<Agent> {
+    let pid = pid.to_string();
+    Agent::start([
+        OsStr::new("record"),
+        OsStr::new("-o"),
+        recording.as_os_str(),
+        "--pid".as_ref(),
+        pid.as_ref(),
+    ])
+}
+
+/// Waits until the page has the end of all connections; its number of requests.
+fn settled(agent: &Agent, driver: &Driver) -> Result<f64> {
+    let ours = [("db_namespace", driver.user)];
+    let page = agent.metrics_when("the end of all connections", |page| {
+        let opened = page.sum("poolwatch_connections_opened_total", &ours);
+        opened > 0.0 && page.sum("poolwatch_connections_closed_total", &ours) >= opened
+    })?;
+    Ok(page.sum("db_client_operation_duration_seconds_count", &ours))
+}
+
+/// The program's lines, and its own count in the last.
+fn printed(program: &Process) -> Result<(Vec<String>, Own)> {
+    // The pipe is read by a thread of its own, which may be a moment behind the end of the process.
+    let own = clock::until(Duration::from_secs(5), "the program's own count", || {
+        Ok(program.output().lines().last().and_then(|line| serde_json::from_str(line).ok()))
+    });
+    let own = own.with_context(|| format!("{}{}", program.output(), program.errors()))?;
+    Ok((program.output().lines().map(str::to_owned).collect(), own))
+}
+
+fn books(server: &Server, driver: &Driver) -> Result<Books> {
+    let user = driver.user;
+    let rows = server.psql(
+        "postgres",
+        &format!(
+            "select coalesce(json_agg(json_build_object('calls', calls, 'text', query)), '[]') \
+         from pg_stat_statements where toplevel and userid = '{user}'::regrole \
+         and dbid = (select oid from pg_database where datname = '{user}')"
+        ),
+    )?;
+    let rows: Vec<Row> = serde_json::from_str(&rows).context("pg_stat_statements as JSON")?;
+    // The log has its own process, which is a moment behind.
+    server.psql("postgres", &format!("select '{LAST}'"))?;
+    let file = server.data().join("log/log.json");
+    let text = clock::until(Duration::from_secs(20), "the end of the log", || {
+        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        Ok(text.contains(LAST).then_some(text))
+    })?;
+    let entries = log::entries(text.get(..text.find(LAST).unwrap_or(0)).map_or("", whole_lines), user)?;
+    Books::read(&entries, &rows)
+}
+
+/// Up to the last line's end.
+fn whole_lines(text: &str) -> &str {
+    text.rsplit_once('\n').map_or("", |(lines, _)| lines)
+}
