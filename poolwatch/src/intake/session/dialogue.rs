@@ -328,7 +328,9 @@ impl Dialogue {
     ) {
         let Suspended { query, took, rows, resumed } = statement;
         let id = query.as_ref().map(|query| query.id);
-        self.ended
-            .push((query, Statement { socket, pid: 0, query: id, ended, took, rows, outcome, resumed, sqlstate }));
+        self.ended.push((
+            query,
+            Statement { socket, pid: 0, query: id, ended, took, rows, outcome, resumed, sqlstate },
+        ));
     }
 }
