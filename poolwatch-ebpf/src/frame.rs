@@ -14,8 +14,8 @@ use crate::{
 
 /// Longest message: the server's own limit is 1 GB minus a bit.
 const LONGEST: u32 = 0x3fff_ffff;
-/// Longest StartupMessage: `MAX_STARTUP_PACKET_LENGTH` in src/include/libpq/pqcomm.h.
-const LONGEST_STARTUP: u32 = 10_000;
+/// Longest StartupMessage: `MAX_STARTUP_PACKET_LENGTH` in src/include/libpq/pqcomm.h, and its length itself.
+const LONGEST_STARTUP: u32 = 10_000 + 4;
 
 /// Codes in place of a protocol version, see src/include/libpq/pqcomm.h.
 pub mod code {

@@ -45,7 +45,7 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
         walk.started = start_of(c, sk, walk.now);
         let registers = caller.registers();
         c.last = walk.now;
-        if !point(walk, c, registers, messages, false) {
+        if !point(walk, c, registers, messages, false, true) {
             return None;
         }
         if c.tx.lost != 0 {
@@ -144,14 +144,14 @@ pub unsafe fn received(
         let walk = Walk::begin(sk, result as u64)?;
         c.last = walk.now;
         let thrown_away = message_flags & TRUNC != 0 && c.family != family::UNIX;
-        let registers = if thrown_away { None } else { caller.registers() };
+        let registers = caller.registers();
         if messages > 0 {
             // Then the result counts messages.
             c.copied_known = 0;
         } else if c.family != family::UNIX {
             bypassed(c, sk, result as u32);
         }
-        if !point(walk, c, registers, messages, true) {
+        if !point(walk, c, registers, messages, true, !thrown_away) {
             return None;
         }
         if c.awaiting != 0 && !answered(c, walk) {
@@ -207,9 +207,13 @@ unsafe fn point(
     registers: Option<Registers>,
     messages: u64,
     server: bool,
+    handed_over: bool,
 ) -> bool {
     let half = if server { &mut c.rx } else { &mut c.tx };
-    if let Some(registers) = registers {
+    // Not a `None` in place of the registers: that is a value that the verifier has not seen written.
+    if let Some(registers) = registers
+        && handed_over
+    {
         if messages > 0 {
             payload::point_at_messages(w, &registers, messages);
             return true;

@@ -43,7 +43,8 @@ pub struct Run {
 
 const PASSWORD: &str = "of this run";
 const SEED: &str = "7";
-/// Nothing of the program follows it in the log.
+/// The program's lines of the log stand between these two.
+const FIRST: &str = "the books are opened";
 const LAST: &str = "the books are closed";
 /// Over TCP everybody but the harness proves who they are.
 const RULES: &str = "local all all trust\nhost all postgres all trust\nhost all all all scram-sha-256\n";
@@ -77,7 +78,7 @@ impl Run {
         let mut program = Process::start(driver.name, &mut command(&server, driver, what)?)?;
         let recording = scratch.path().join("run.rec");
         let mut agent = watch(&recording, program.pid())?;
-        server.psql("postgres", "select pg_stat_statements_reset()")?;
+        server.psql("postgres", &format!("select pg_stat_statements_reset(), '{FIRST}'"))?;
         program.tell("go")?;
         let code = program.wait(LONGEST)?;
         ensure!(code == 0, "{} ended with {code}:\n{}{}", driver.name, program.output(), program.errors());
@@ -179,11 +180,6 @@ fn books(server: &Server, driver: &Driver) -> Result<Books> {
         let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         Ok(text.contains(LAST).then_some(text))
     })?;
-    let entries = log::entries(text.get(..text.find(LAST).unwrap_or(0)).map_or("", whole_lines), user)?;
-    Books::read(&entries, &rows)
-}
-
-/// Up to the last line's end.
-fn whole_lines(text: &str) -> &str {
-    text.rsplit_once('\n').map_or("", |(lines, _)| lines)
+    let ours = text.lines().skip_while(|line| !line.contains(FIRST)).take_while(|line| !line.contains(LAST));
+    Books::read(&log::entries(ours, user)?, &rows)
 }

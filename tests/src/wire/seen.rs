@@ -74,6 +74,7 @@ impl Seen {
             Event::Statement(statement) if ours(statement.socket) => {
                 self.resumed += u64::from(statement.resumed);
                 match (statement.outcome, statement.query) {
+                    (Outcome::Continued, _) => {}
                     (Outcome::Failed, _) => self.failed += 1,
                     (Outcome::Completed, None) => self.unknown += 1,
                     (Outcome::Completed, Some(id)) => {

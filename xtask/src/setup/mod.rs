@@ -5,6 +5,7 @@
 //! a build server needs one command. Everything else goes below `target/` and `tests/apps`.
 
 mod apps;
+mod drivers;
 mod packages;
 pub mod system;
 pub mod toolchain;
@@ -75,6 +76,7 @@ impl Item {
 
 fn rows(need: Need) -> Vec<Item> {
     let mut rows = toolchain::items();
+    rows.push(system::libclang_item());
     rows.extend(toolchain::llvm_item());
     if need >= Need::Demo {
         rows.push(system::server_item());
@@ -82,6 +84,7 @@ fn rows(need: Need) -> Vec<Item> {
     }
     if need >= Need::Test {
         rows.extend(system::test_items());
+        rows.extend(drivers::items());
     }
     rows
 }

@@ -1,4 +1,5 @@
-//! What the tests need of the system: headers for libbpf, a PostgreSQL of their own, promtool.
+//! What the build and the tests need of the system: libclang, headers for libbpf, a PostgreSQL of their
+//! own, promtool.
 //!
 //! The tests start private servers from PostgreSQL's programs; a cluster or service that exists, or
 //! that Debian's package creates, is left alone.
@@ -11,6 +12,47 @@ use std::{
 
 use super::{Item, State, packages};
 use crate::{command, place};
+
+/// The row for the parser of SQL, whose C code the build makes Rust declarations for: libclang, and the
+/// headers that are its own.
+pub fn libclang_item() -> Item {
+    let state = match libclang() {
+        Some(directory) => State::Found(directory.display().to_string()),
+        None if packages::offered("libclang1-22") => {
+            // Of the LLVM that the probes' linker is built on: nothing else of it is needed.
+            State::Packages(vec!["libclang1-22".into(), "libclang-common-22-dev".into()])
+        }
+        None if packages::usable() => State::Packages(vec!["libclang-dev".into()]),
+        None => State::Absent("install libclang, or name its directory in LIBCLANG_PATH".into()),
+    };
+    Item { name: "libclang", state, optional: false }
+}
+
+/// Where the library is: `LIBCLANG_PATH`, else below `/usr/lib`, where the build looks by itself.
+fn libclang() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("LIBCLANG_PATH") {
+        return Some(PathBuf::from(named));
+    }
+    let versions =
+        entries(Path::new("/usr/lib")).filter(|entry| named(entry, "llvm-")).map(|d| d.join("lib"));
+    let others = ["/usr/lib64", "/usr/lib"].into_iter().map(PathBuf::from);
+    versions.chain(others).find(|directory| {
+        let library = entries(directory).any(|file| named(&file, "libclang.so") || named(&file, "libclang-"));
+        let headers =
+            entries(&directory.join("clang")).any(|version| version.join("include/stddef.h").is_file());
+        library && headers
+    })
+}
+
+fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn named(path: &Path, beginning: &str) -> bool {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| name.starts_with(beginning) && !name.starts_with("libclang-cpp"))
+}
 
 /// The rows for the demonstration: a server.
 pub fn server_item() -> Item {

@@ -13,7 +13,7 @@ pub enum Kind {
     Quoted,
     /// `'…'` without anything special before it.
     String,
-    /// A literal in another quoting: `E''`, `B''`, `X''`, `N''`, `U&''`, `$$…$$`.
+    /// A literal in another quoting: `E''`, `B''`, `X''`, `U&''`, `$$…$$`.
     Special,
     /// A number of decimal digits alone.
     Digits,
@@ -46,9 +46,15 @@ impl Token<'_> {
         self.start + self.text.len()
     }
 
-    /// Whether it is this keyword, given in lower case.
+    /// Whether it is this keyword.
     pub fn is(&self, keyword: &[u8]) -> bool {
         self.kind == Kind::Word && self.text.eq_ignore_ascii_case(keyword)
+    }
+
+    /// A comment with another in it.
+    pub fn nests(&self) -> bool {
+        let opens = |pair: &[u8]| pair == b"/*";
+        self.kind == Kind::Comment && self.text.starts_with(b"/*") && self.text.windows(2).skip(1).any(opens)
     }
 
     /// A string that ends elsewhere when the server has `standard_conforming_strings = off`.
@@ -138,13 +144,15 @@ impl<'a> Tokens<'a> {
     }
 
     fn number(&self, start: usize) -> (Kind, usize, bool) {
+        let goes_on = |byte: u8| (is_in_word(byte) && byte != b'$') || byte == b'.';
         let digits = self.run(start, |byte| byte.is_ascii_digit());
-        if !is_in_word(self.byte(digits)) && self.byte(digits) != b'.' && digits > start {
+        if !goes_on(self.byte(digits)) && digits > start {
             return (Kind::Digits, digits, false);
         }
-        let mut end = self.run(start, |byte| is_in_word(byte) || byte == b'.');
-        if matches!(self.byte(end - 1), b'e' | b'E') && matches!(self.byte(end), b'+' | b'-') {
-            end = self.run(end + 1, |byte| is_in_word(byte) || byte == b'.');
+        let mut end = self.run(start, goes_on);
+        let decimal = !self.byte(start + 1).is_ascii_alphabetic() || digits > start + 1;
+        if decimal && matches!(self.byte(end - 1), b'e' | b'E') && matches!(self.byte(end), b'+' | b'-') {
+            end = self.run(end + 1, goes_on);
         }
         (Kind::Number, end, false)
     }
@@ -157,7 +165,11 @@ impl<'a> Tokens<'a> {
         };
         match (self.byte(start), self.byte(start + 1), self.byte(start + 2)) {
             (b'e' | b'E', b'\'', _) => special(start + 2, true),
-            (b'b' | b'B' | b'x' | b'X' | b'n' | b'N', b'\'', _) => special(start + 2, false),
+            // A quote cannot be doubled in these.
+            (b'b' | b'B' | b'x' | b'X', b'\'', _) => {
+                let end = self.run(start + 2, |byte| byte != b'\'');
+                (Kind::Special, (end + 1).min(self.text.len()), end >= self.text.len())
+            }
             (b'u' | b'U', b'&', b'\'') => special(start + 3, false),
             (b'u' | b'U', b'&', b'"') => {
                 let (end, open) = self.quoted(start + 3, b'"', false);

@@ -25,8 +25,9 @@ use self::{
 };
 use crate::event::{QUERIES, Query};
 
-/// Longest text that is read; what is longer is taken as cut there. Bytes.
-pub const LONGEST_TEXT: usize = 64 << 10;
+/// Longest text that is read; what is longer is taken as cut there. Bytes. The parser takes about a
+/// microsecond for a byte of the worst that fits in here.
+pub const LONGEST_TEXT: usize = 8 << 10;
 /// Texts that are remembered, in each of two generations.
 const TEXTS: Bound = Bound { entries: 4096, bytes: 4 << 20 };
 /// Queries of which there is one copy, in each of two generations.
@@ -211,7 +212,8 @@ fn speaks(text: &[u8]) -> bool {
 }
 
 fn remember(texts: &mut Cache<Box<[u8]>, Arc<Script>>, key: Box<[u8]>, script: &Arc<Script>) {
-    let weight = key.len() + size_of::<Script>() + script.statements.len() * size_of::<Spoken>();
+    let statement = |spoken: &Spoken| size_of::<Spoken>() + size_of::<Query>() + spoken.query.summary.len();
+    let weight = key.len() + size_of::<Script>() + script.statements.iter().map(statement).sum::<usize>();
     texts.put(key, Arc::clone(script), weight);
 }
 

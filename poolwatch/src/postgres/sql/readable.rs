@@ -6,8 +6,29 @@
 
 use std::borrow::Cow;
 
+use super::lexer::Tokens;
+
 /// The text; `None` when it cannot be told where its literals end.
 pub fn readable(bytes: &[u8]) -> Option<Cow<'_, str>> {
+    let text = decoded(bytes)?;
+    // The parser's time grows with the square of their depth.
+    if Tokens::of(text.as_bytes()).any(|token| token.nests()) {
+        return Some(Cow::Owned(without_comments(&text)));
+    }
+    Some(text)
+}
+
+/// With spaces in their place.
+fn without_comments(text: &str) -> String {
+    let mut blank = String::with_capacity(text.len());
+    for token in Tokens::spoken(text.as_bytes()) {
+        blank.extend(std::iter::repeat_n(' ', token.start.saturating_sub(blank.len())));
+        blank.push_str(text.get(token.start..token.end()).unwrap_or_default());
+    }
+    blank
+}
+
+fn decoded(bytes: &[u8]) -> Option<Cow<'_, str>> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Some(Cow::Borrowed(text));
     }
@@ -26,5 +47,15 @@ mod tests {
         assert_eq!(readable("größe".as_bytes()).as_deref(), Some("größe"));
         assert_eq!(readable(b"gr\xf6\xdfe").as_deref(), Some("größe"));
         assert_eq!(readable(b"E'\x95\\'"), None);
+    }
+
+    #[test]
+    fn comments_in_comments_are_left_out() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(readable(text.as_bytes()).as_deref(), Some(expected), "{text}");
+        };
+        check("SELECT /* a */ 1 -- b", "SELECT /* a */ 1 -- b");
+        check("SELECT/* /* a */ */1, '/*/*'", "SELECT             1, '/*/*'");
+        check("SELECT 1 /* /* never closed", "SELECT 1");
     }
 }

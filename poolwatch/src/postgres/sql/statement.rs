@@ -81,10 +81,22 @@ pub fn fingerprint(text: &str) -> Option<QueryId> {
 pub fn statements(text: &str) -> Option<Vec<Found>> {
     // The parser's Rust half looks into the tree as its C half is known to build it; where it is wrong
     // about that, it panics, after the C half is done and left nothing behind.
-    match catch_unwind(AssertUnwindSafe(|| pg_query::parse(text, 0))).ok()? {
+    let found: Option<Vec<Found>> = match catch_unwind(AssertUnwindSafe(|| pg_query::parse(text, 0))).ok()? {
         Ok(parsed) => parsed.protobuf.stmts.iter().map(|raw| statement(text, raw)).collect(),
         Err(pg_query::Error::Decode(_)) => too_deep(text),
         Err(_) => None,
+    };
+    let mut found = found?;
+    if unread::ambiguous(text.as_bytes()) {
+        found.iter_mut().for_each(say_little);
+    }
+    Some(found)
+}
+
+/// What the text says depends on a setting of the server that is not known here.
+fn say_little(found: &mut Found) {
+    for query in std::iter::once(&mut found.query).chain(&mut found.prepares) {
+        query.summary.clone_from(&query.operation);
     }
 }
 
@@ -112,10 +124,7 @@ fn query(node: &Node, text: &str) -> Option<Query> {
     let operation = utility::operation(node.node.as_ref()?, text);
     let mut walk = Walk::default();
     utility::describe(&mut walk, node, &operation, text);
-    // What such a text says depends on a setting of the server that is not known here.
-    let unclear = Tokens::of(text.as_bytes()).any(|token| token.ambiguous());
-    let summary = if unclear { operation.clone() } else { walk.summary.render() };
-    Some(Query { id, summary, operation })
+    Some(Query { id, summary: walk.summary.render(), operation })
 }
 
 fn prepared(prepare: &PrepareStmt, text: &str) -> Option<Query> {

@@ -75,8 +75,14 @@ fn described(text: &[u8], cut: bool, operation: &str) -> Query {
     if operation != UNREADABLE {
         targets(&mut summary, text, cut);
     }
-    let id = QueryId(if operation == UNREADABLE { seeded().finish() } else { hash(text, cut, operation) });
-    Query { id, summary: summary.render(), operation: operation.to_owned() }
+    let summary = summary.render();
+    let id = QueryId(if operation == UNREADABLE { seeded().finish() } else { hash(text, cut, &summary) });
+    Query { id, summary, operation: operation.to_owned() }
+}
+
+/// Whether it depends on `standard_conforming_strings` where its literals end.
+pub fn ambiguous(text: &[u8]) -> bool {
+    text.windows(2).any(|pair| pair == b"\\'") && Tokens::of(text).any(|token| token.ambiguous())
 }
 
 /// The tokens that were captured whole: of a cut text, the last one may go on.
@@ -91,7 +97,7 @@ fn operation(text: &[u8], cut: bool) -> Option<&'static str> {
         return Some(main_operation(words));
     }
     let known = OPERATIONS.iter().map(|word| (*word, *word)).chain(SYNONYMS);
-    known.into_iter().find(|(word, _)| first.is(word.to_ascii_lowercase().as_bytes())).map(|found| found.1)
+    known.into_iter().find(|(word, _)| first.is(word.as_bytes())).map(|found| found.1)
 }
 
 /// Behind `WITH` and its brackets.
@@ -103,7 +109,7 @@ fn main_operation<'a>(tokens: impl Iterator<Item = Token<'a>>) -> &'static str {
             Kind::Sign(b')') => depth = depth.saturating_sub(1),
             Kind::Word if depth == 0 => {
                 let main = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE"];
-                let found = main.into_iter().find(|word| token.is(word.to_ascii_lowercase().as_bytes()));
+                let found = main.into_iter().find(|word| token.is(word.as_bytes()));
                 if let Some(word) = found {
                     return word;
                 }
@@ -117,7 +123,11 @@ fn main_operation<'a>(tokens: impl Iterator<Item = Token<'a>>) -> &'static str {
 /// Before the first place that might be read otherwise: a quote of any sort, a sign of another dialect.
 fn certain(text: &[u8], cut: bool) -> impl Iterator<Item = Token<'_>> + Clone {
     whole(text, cut).take_while(|token| {
-        let quotes = matches!(token.kind, Kind::String | Kind::Special | Kind::Quoted);
+        // A dollar sign in a word may be a quote that follows a letter too many.
+        let quotes = match token.kind {
+            Kind::Word => token.text.contains(&b'$'),
+            kind => matches!(kind, Kind::String | Kind::Special | Kind::Quoted),
+        };
         !quotes && !matches!(token.kind, Kind::Sign(b'$' | b'`' | b'\\' | b'#' | b'@' | b'\'' | b'"'))
     })
 }
@@ -164,11 +174,11 @@ fn is_one_of(token: &Token<'_>, words: &[&[u8]]) -> bool {
     words.iter().any(|word| token.is(word))
 }
 
-/// Words, names and signs with every literal as one mark. Of a text that does not parse, only what comes
+/// The summary, then words, names and signs with every literal as one mark. Of a text that does not parse, only what comes
 /// before a quote; lists of literals count as one, whatever their length; given rows do not count.
-fn hash(text: &[u8], cut: bool, operation: &str) -> u64 {
+fn hash(text: &[u8], cut: bool, summary: &str) -> u64 {
     let mut hash = seeded();
-    hash.write(operation.as_bytes());
+    hash.write(summary.as_bytes());
     let mut marked = false;
     let mut held: Option<Token<'_>> = None;
     let quotes = move |token: &Token<'_>| {
