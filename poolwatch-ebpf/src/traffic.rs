@@ -5,7 +5,7 @@ use poolwatch_ebpf::wire::{Connection, Counter, by, call, ended_by, family, phas
 use crate::{
     emit, filter, frame,
     kernel::{self, Caller, Registers},
-    maps::{self, CANDIDATES, CHUNKS, CONNECTIONS, EMPTY_CONNECTION, PORTS},
+    maps::{self, CANDIDATES, CHUNKS, CONNECTIONS, EMPTY_CONNECTION, PORTS, STARTUPS},
     payload, queue, resync, ring,
     walk::{State, Walk, done},
 };
@@ -99,7 +99,7 @@ unsafe fn malformed(c: &mut Connection, w: &Walk) {
     c.strikes += 1;
     if c.proven == 0 && c.strikes >= STRIKES {
         maps::count(Counter::Rejected);
-        let _ = CONNECTIONS.remove(c.socket);
+        forget(c);
         return;
     }
     if c.proven != 0 && c.ready == 0 && c.strikes >= STRIKES && c.secured == 0 {
@@ -305,8 +305,17 @@ pub unsafe fn end(c: &mut Connection, why: u16, errno: u16) {
     if c.ready == 0 && c.midstream == 0 {
         ended_by |= ended_by::STARTUP;
     }
-    queue::forget_deep(c);
     unsafe { emit::close(c, ended_by, errno, kernel::now()) };
+    forget(c);
+}
+
+/// Nothing is left of it in any map.
+#[inline(always)]
+fn forget(c: &mut Connection) {
+    queue::forget_deep(c);
+    if c.phase == phase::STARTUP {
+        let _ = STARTUPS.remove(c.socket);
+    }
     let _ = CONNECTIONS.remove(c.socket);
 }
 
