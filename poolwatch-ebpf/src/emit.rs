@@ -148,7 +148,11 @@ pub unsafe fn message(c: &mut Connection, w: &Walk, length: u64) -> (u64, bool) 
     let mut take = if length < PIECE_LEN as u64 { length } else { PIECE_LEN as u64 };
     take = if room < take { room } else { take } & PIECE_LEN as u64;
     if c.told_bytes == 0 {
-        unsafe { release(c, w.now) };
+        // What was answered before comes before what is said: a Close of a suspended portal, for one.
+        unsafe {
+            release(c, w.now);
+            statement(c, w.now);
+        }
         if kernel::ring_used(ring()) > maps::no_text_above() {
             maps::count(Counter::TextsRingFull);
             return unheard(c, length);
