@@ -70,7 +70,11 @@ pub unsafe fn first_contact(socket: u64, sk: u64, length: u64, caller: Caller) -
         return None;
     }
     let registers = caller.registers();
-    let hidden = registers.is_some_and(|registers| ring::moves(sk, &registers, payload::form(&registers)));
+    // A closure that is not inlined has an argument without a name, and the kernel refuses its BTF.
+    let hidden = match registers {
+        Some(registers) => ring::moves(sk, &registers, payload::form(&registers)),
+        None => false,
+    };
     let fresh = !hidden && unsafe { begins_startup(sk, length, registers) };
     let server = hidden && PORTS.get_ptr(kernel::peer_port(sk)).is_some();
     // A UNIX socket with that name is one of ours even when its startup was not seen.
