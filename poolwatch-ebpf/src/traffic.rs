@@ -305,6 +305,11 @@ pub unsafe fn end(c: &mut Connection, why: u16, errno: u16) {
     if c.ready == 0 && c.midstream == 0 {
         ended_by |= ended_by::STARTUP;
     }
+    // Answers that left a UNIX socket by `splice()` give no other sign.
+    let unanswered = c.queue_tail.wrapping_sub(c.queue_head);
+    if ended_by & ended_by::TERMINATE != 0 && unanswered > 1 {
+        maps::count(Counter::PayloadUnread);
+    }
     unsafe { emit::close(c, ended_by, errno, kernel::now()) };
     forget(c);
 }
