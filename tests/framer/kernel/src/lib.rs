@@ -3,15 +3,16 @@
 //! Names and signatures are `aya_ebpf`'s, so that the probes' files compile unchanged. A map's value
 //! keeps its address, and stays readable until the next hook after its removal, as the kernel's does.
 #![allow(missing_docs, reason = "the names are aya_ebpf's, and documented there")]
+#![allow(clippy::missing_panics_doc, reason = "a panic here is a test's failure")]
 #![allow(clippy::missing_safety_doc, reason = "aya_ebpf's functions, each with its reason there")]
 
 pub mod bindings;
 pub mod btf_maps;
-pub mod helpers;
+pub mod calls;
 pub mod machine;
 pub mod programs;
 
-pub use self::programs::EbpfContext;
+pub use self::{calls as helpers, programs::EbpfContext};
 
 /// The attributes are `aya_ebpf`'s own: on this machine they only name sections.
 pub mod macros {
