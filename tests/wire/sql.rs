@@ -96,7 +96,7 @@ const SESSIONS: &[&[&str]] = &[
     &["explain select * from users where id = 5", "explain (analyze, costs off) update users set name = 'z' where id = 6"],
     &["copy (select * from users where id < 5) to stdout", "copy users (name) to stdout with (format csv, header)"],
     &["call settle(5, 'x')", "do $$ begin perform 1; end $$", "do language plpgsql 'begin perform 2; end'"],
-    &["create table t_new (id int default 5, check (id > 3))", "create index on t_new (id) where id > 7", "alter table t_new add column name text default 'x'", "comment on table t_new is 'secret'", "truncate t_new", "lock table t_new", "drop table t_new cascade"],
+    &["create table t_new (id int default 5, check (id > 3))", "create index on t_new (id) where id > 7", "alter table t_new add column name text default 'x'", "comment on table t_new is 'secret'", "truncate t_new", "begin", "lock table t_new", "commit", "drop table t_new cascade"],
     &["create temp table scratch_2 (id int)", "create temporary table scratch_3 as select * from users where id = 5", "drop table scratch_2, scratch_3"],
     &["create table if not exists made as select * from users where id = 5", "create unlogged table made_2 (like users)", "drop table if exists made, made_2"],
     &["create view v_2 as select * from users where id = 5", "create or replace view v_2 as select * from users where id = 6", "alter view v_2 rename to v_3", "drop view v_3"],
@@ -108,7 +108,7 @@ const SESSIONS: &[&[&str]] = &[
     &["listen channel_1", "notify channel_1, 'secret'", "unlisten channel_1", "unlisten *", "checkpoint", "discard plans", "discard temp"],
     &["vacuum", "vacuum (analyze) users", "analyze users (name)", "analyse", "cluster", "reindex table users", "vacuum full orders"],
     &["create trigger tr before update on users for each row execute function suppress_redundant_updates_trigger()", "alter table users disable trigger tr", "drop trigger tr on users"],
-    &["alter system set work_mem = '7MB'", "alter database said set work_mem = '5MB'", "security label on table users is null", "load 'plpgsql'"],
+    &["alter system set work_mem = '7MB'", "alter database said set work_mem = '5MB'", "load 'plpgsql'"],
 ];
 
 /// Calls by fingerprint.

@@ -9,7 +9,7 @@ use super::{
     driver::{Driver, Runs},
     log,
     own::Own,
-    seen::Seen,
+    seen::{Queries, Seen},
 };
 use crate::{
     agent::Agent,
@@ -37,8 +37,10 @@ pub struct Run {
     pub books: Books,
     /// The agent's.
     pub seen: Seen,
-    /// What `/metrics` said at the end.
+    /// Requests by `/metrics`, at the end.
     pub requests: f64,
+    /// Statements by `/api/v1/queries`, at the end.
+    pub queries: Queries,
 }
 
 const PASSWORD: &str = "of this run";
@@ -83,10 +85,11 @@ impl Run {
         let code = program.wait(LONGEST)?;
         ensure!(code == 0, "{} ended with {code}:\n{}{}", driver.name, program.output(), program.errors());
         let requests = settled(&agent, driver)?;
+        let queries = Queries::read(&agent.json("/api/v1/queries?order=total")?)?;
         ensure!(agent.stop(TERMINATE)? == 0, "the agent did not end well:\n{}", agent.errors());
         let (lines, own) = printed(&program)?;
         let books = if what == For::Calls { books(&server, driver)? } else { Books::default() };
-        Ok(Self { lines, own, books, seen: Seen::read(&recording, driver.user)?, requests })
+        Ok(Self { lines, own, books, seen: Seen::read(&recording, driver.user)?, requests, queries })
     }
 }
 

@@ -55,16 +55,16 @@ fn go() -> State {
         let no = |version: Option<(u32, u32)>| version.map_or("none".to_owned(), |(a, b)| format!("{a}.{b}"));
         return State::Absent(format!("go {} is on PATH, {} is wanted", no(found), no(wanted)));
     }
-    let built = place::target().join("go");
+    let programs = place::target().join("go");
     let sources = ["go.mod", "go.sum", "own/own.go", "wire_pgx/main.go", "wire_pq/main.go"];
     let sources: Vec<PathBuf> = sources.iter().map(|file| home.join(file)).collect();
-    if ["wire_pgx", "wire_pq"].iter().all(|name| newer(&built.join(name), &sources)) {
-        return State::Found(built.display().to_string());
+    if ["wire_pgx", "wire_pq"].iter().all(|name| newer(&programs.join(name), &sources)) {
+        return State::Found(programs.display().to_string());
     }
     let mut build = Command::new("go");
-    build.args(["build", "-o"]).arg(built.join("")).arg("./...").current_dir(&home);
+    build.args(["build", "-o"]).arg(programs.join("")).arg("./...").current_dir(&home);
     build.env("GOTOOLCHAIN", "local");
-    State::Steps(vec![directory(&built), build])
+    State::Steps(vec![directory(&programs), build])
 }
 
 /// The `go` line of a module.

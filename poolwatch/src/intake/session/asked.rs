@@ -32,6 +32,18 @@ struct Entry {
     what: What,
 }
 
+impl Entry {
+    /// Nothing of it is left to be answered at this place. A text is needed to its last statement, and a
+    /// Parse until something behind it is answered.
+    const fn is_before(&self, nth: u32) -> bool {
+        match self.what {
+            What::Script(_) => false,
+            What::Parse(_) => self.nth < nth,
+            What::Execute { .. } => self.nth.wrapping_add(self.count) <= nth,
+        }
+    }
+}
+
 /// One statement that was asked for.
 #[derive(Clone, Debug)]
 pub enum One {
@@ -121,8 +133,7 @@ impl Asked {
     pub fn answered_before(&mut self, request: u32, nth: u32, room: &mut Room) {
         while let Some(first) = self.entries.front()
             && first.request == request
-            && !matches!(first.what, What::Script(_))
-            && first.nth.wrapping_add(first.count) <= nth
+            && first.is_before(nth)
         {
             self.entries.pop_front();
             room.give(1);

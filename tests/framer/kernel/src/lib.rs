@@ -8,11 +8,12 @@
 
 pub mod bindings;
 pub mod btf_maps;
-pub mod calls;
+#[path = "calls.rs"]
+pub mod helpers;
 pub mod machine;
 pub mod programs;
 
-pub use self::{calls as helpers, programs::EbpfContext};
+pub use self::programs::EbpfContext;
 
 /// The attributes are `aya_ebpf`'s own: on this machine they only name sections.
 pub mod macros {

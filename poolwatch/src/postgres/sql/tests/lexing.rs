@@ -19,12 +19,12 @@ const PIECES: &[&str] = &[
 fn kind(token: &pg_query::protobuf::ScanToken, text: &str) -> Option<Kind> {
     let bytes = text.as_bytes();
     let first = bytes[token.start as usize];
-    let quoted = first == b'"' || bytes.get(token.start as usize + 2) == Some(&b'"');
+    let quoted = first == b'"' || bytes[token.start as usize..token.end as usize].get(1) == Some(&b'&');
     if token.keyword_kind != KeywordKind::NoKeyword as i32 {
         return Some(Kind::Word);
     }
     match Scanned::try_from(token.token).ok()? {
-        Scanned::Ident | Scanned::Uident if quoted && token.end - token.start > 1 => Some(Kind::Quoted),
+        Scanned::Ident | Scanned::Uident if quoted => Some(Kind::Quoted),
         Scanned::Ident | Scanned::Uident => Some(Kind::Word),
         Scanned::Sconst if first == b'\'' => Some(Kind::String),
         Scanned::Sconst | Scanned::Usconst | Scanned::Bconst | Scanned::Xconst => Some(Kind::Special),
@@ -59,6 +59,10 @@ fn joined(tokens: Vec<(Kind, usize, usize)>) -> Vec<(Kind, usize, usize)> {
 fn check(text: &str) -> Result<(), TestCaseError> {
     // A dollar sign at the end may be the beginning of anything.
     if Tokens::of(text.as_bytes()).any(|token| token.open) {
+        return Ok(());
+    }
+    // The parser's crate makes a slice of a null pointer of a text without tokens.
+    if Tokens::of(text.as_bytes()).next().is_none() {
         return Ok(());
     }
     let Ok(tokens) = pg_query::scan_tokens(text) else { return Ok(()) };
