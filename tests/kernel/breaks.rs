@@ -156,7 +156,7 @@ impl Broken {
         clock::pause(Duration::from_secs(1));
         fault(&mut self.server)?;
         // The load itself may fail: some of its requests met no server.
-        running.wait(Duration::from_secs(60))?;
+        running.wait(Duration::from_mins(1))?;
         // The pool replaces what it has lost once somebody asks for it.
         clock::until(Duration::from_secs(10), "a pool that works", || {
             Ok(self.app.borrow_at_once(POOL, 300).ok())

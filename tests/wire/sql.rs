@@ -23,7 +23,7 @@ use poolwatch_tests::{
     process,
 };
 
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 const DATABASE: &str = "said";
 /// What the rows below are about.
 const SCHEMA: &str = "
@@ -189,7 +189,7 @@ fn send(server: &Server, session: &[&str]) -> Result<String> {
         command.args(["-c", text]);
     }
     let answer = process::run("psql", &mut command, WAIT)?;
-    Ok(answer.success("psql").with_context(|| format!("{session:?}"))?.to_owned())
+    Ok(answer.success("psql").with_context(|| format!("{session:?}"))?.clone())
 }
 
 const KEPT: &str = "select calls, encode(convert_to(query, 'UTF8'), 'hex') from pg_stat_statements \

@@ -7,6 +7,7 @@ mod build;
 mod command;
 mod coverage;
 mod demo;
+mod fuzz;
 mod place;
 mod run;
 mod setup;
@@ -54,6 +55,8 @@ enum Task {
     Demo(demo::Options),
     /// Write docs/coverage.md from what the last run of the tests counted.
     Coverage,
+    /// Throw made-up bytes at one of the readers of bytes, see fuzz/.
+    Fuzz(fuzz::Options),
     /// Check the rules of the house that the compiler does not know.
     Tidy,
 }
@@ -80,6 +83,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Test(options) => return Ok(test::test(&options)),
         Task::Demo(options) => demo::demo(&options)?,
         Task::Coverage => coverage::render()?,
+        Task::Fuzz(options) => fuzz::fuzz(&options)?,
         Task::Tidy => tidy::tidy()?,
     }
     Ok(ExitCode::SUCCESS)

@@ -97,7 +97,7 @@ impl Conversation {
         }
         self.answer(choices, message(b'R', b"\0\0\0\0"));
         for _ in 0..choices.below(4) {
-            self.answer(choices, message(b'S', b"server_version\017.2\0"));
+            self.answer(choices, message(b'S', b"server_version\x0017.2\0"));
         }
         self.answer(choices, message(b'K', b"\0\0\0\x01\0\0\0\x02"));
         self.answer(choices, ready(b'I'));
@@ -235,9 +235,9 @@ impl Conversation {
             self.answer(choices, fields(b'E', "57014"));
         } else {
             if inwards {
-                self.ask(message(b'c', b""))
+                self.ask(message(b'c', b""));
             } else {
-                self.answer(choices, message(b'c', b""))
+                self.answer(choices, message(b'c', b""));
             }
             self.answer(choices, complete("COPY 5"));
         }

@@ -4,10 +4,9 @@
 //! records that the very files of `poolwatch-ebpf` write of them. The package in `kernel/` stands in for the helpers
 //! and maps of `aya_ebpf`; nothing of the probes' own logic is written again here. [`judge`] reads the
 //! whole streams at once, knows nothing of calls, and says what the records must be.
-#![allow(
-    clippy::indexing_slicing, clippy::missing_panics_doc, clippy::cast_possible_truncation,
-    reason = "what is wrong here is to fail the test"
-)]
+#![allow(clippy::missing_panics_doc, reason = "panics are what a judge is for")]
+#![allow(clippy::indexing_slicing, reason = "a test's library: a panic is a finding")]
+#![allow(clippy::cast_possible_truncation, reason = "conversations are short")]
 #![allow(missing_docs, reason = "a test's library: what is public is for the fuzz targets")]
 
 pub mod choices;

@@ -156,7 +156,7 @@ impl Machine {
     }
 
     fn state(&mut self, socket: u64, old: u64, new: u64, errno: i32) {
-        self.next_hook();
+        Self::next_hook();
         let sk = self.sock(socket, errno);
         let mut words = [sk, old, new];
         tcp_state(words.as_mut_ptr().cast());
@@ -169,14 +169,14 @@ impl Machine {
 
     /// The client sent these segments in one call.
     pub fn send(&mut self, socket: u64, segments: &[&[u8]], form: Form) {
-        let length = self.call(segments, form, true);
+        let length = Self::call(segments, form, true);
         let mut words = [self.sock(socket, 0), length, 0];
         sock_send(words.as_mut_ptr().cast());
     }
 
     /// The client received these segments in one call.
     pub fn receive(&mut self, socket: u64, segments: &[&[u8]], form: Form, flags: u64) {
-        let length = self.call(segments, form, false);
+        let length = Self::call(segments, form, false);
         self.copied(socket, if flags & PEEK == 0 { length } else { 0 });
         let mut words = [self.sock(socket, 0), length, flags];
         sock_receive(words.as_mut_ptr().cast());
@@ -184,7 +184,7 @@ impl Machine {
 
     /// A call whose result is an error or 0.
     pub fn fruitless(&mut self, socket: u64, result: i32, sends: bool) {
-        self.call(&[], Form::Buffer, sends);
+        Self::call(&[], Form::Buffer, sends);
         let mut words = [self.sock(socket, 0), i64::from(result).cast_unsigned(), 0];
         if sends {
             sock_send(words.as_mut_ptr().cast())
@@ -195,7 +195,7 @@ impl Machine {
 
     /// A call whose payload is on no page that is there.
     pub fn unreadable(&mut self, socket: u64, length: usize, sends: bool) {
-        self.call(&[], Form::Buffer, sends);
+        Self::call(&[], Form::Buffer, sends);
         self.copied(socket, if sends { 0 } else { length as u64 });
         let mut words = [self.sock(socket, 0), length as u64, 0];
         if sends {
@@ -256,7 +256,7 @@ impl Machine {
     }
 
     /// Time goes on, and what was removed is freed.
-    fn next_hook(&mut self) {
+    fn next_hook() {
         machine::with(|m| {
             m.now += 1000;
             m.user.clear();
@@ -269,8 +269,8 @@ impl Machine {
     }
 
     /// Lays out a call's arguments; its length.
-    fn call(&mut self, segments: &[&[u8]], form: Form, sends: bool) -> u64 {
-        self.next_hook();
+    fn call(segments: &[&[u8]], form: Form, sends: bool) -> u64 {
+        Self::next_hook();
         let whole: Vec<u8>;
         let (mut vector, mut length) = (Vec::new(), 0);
         let segments = if form == Form::Buffer {

@@ -22,7 +22,7 @@ fn length(length: usize) -> [u8; 4] {
     u32::try_from(length).expect("BUG: a message of less than 4 GiB").to_be_bytes()
 }
 
-/// An ErrorResponse or NoticeResponse of the usual four fields.
+/// An ErrorResponse or `NoticeResponse` of the usual four fields.
 pub fn fields(letter: u8, sqlstate: &str) -> Vec<u8> {
     message(letter, format!("SERROR\0VERROR\0C{sqlstate}\0Mno such thing\0\0").as_bytes())
 }

@@ -85,7 +85,17 @@ fn check(name: &str, result: Result<()>, count: &mut Count) {
 
 fn tests(options: &Options, agent: Option<&Path>, count: &mut Count) {
     let mut core = command::cargo("test");
-    core.args(["--no-fail-fast", "-p", "poolwatch", "-p", "poolwatch-ebpf", "-p", "xtask"]);
+    core.args([
+        "--no-fail-fast",
+        "-p",
+        "poolwatch",
+        "-p",
+        "poolwatch-ebpf",
+        "-p",
+        "poolwatch-framer",
+        "-p",
+        "xtask",
+    ]);
     counted(harness(&mut core, options, false), count);
     if let Some(agent) = agent {
         let mut kernel = command::cargo("test");
