@@ -9,7 +9,7 @@ use poolwatch_ebpf::wire::{
 use crate::{
     emit, frame, kernel,
     maps::{self, EMPTY_STARTUP, STARTUPS},
-    queue,
+    queue, said,
     walk::{State, Walk},
 };
 
@@ -86,7 +86,7 @@ pub unsafe fn body<const SERVER_SENT: bool>(
 /// Tells a piece; of what is behind the last one told nothing more is kept.
 #[inline(always)]
 unsafe fn tell_piece(c: &mut Connection, w: &Walk, length: u64) -> u64 {
-    let (taken, more) = unsafe { emit::message(c, w, length) };
+    let (taken, more) = unsafe { said::message(c, w, length) };
     if !more {
         c.tx.capture = if c.letter == b'Q' { QUERY_END } else { NONE };
     }
@@ -149,7 +149,7 @@ unsafe fn name_behind_nul(w: &Walk, chunk: *const u8) -> u64 {
 #[inline(always)]
 unsafe fn execute(state: &State, c: &mut Connection, w: &mut Walk, length: u64) -> u64 {
     if unsafe { w.fill(state.chunk, 1, w.end.wrapping_sub(w.at)) && w.peek(state.chunk)[0] == 0 } {
-        unsafe { emit::hold(c, w.now) };
+        unsafe { said::hold(c, w.now) };
         c.tx.capture = NONE;
         return length;
     }

@@ -1,4 +1,4 @@
-//! The only writer of the ring. What does not fit is counted, in total and per connection.
+//! The only writer of the ring, with `said.rs`. What does not fit is counted, in total and per connection.
 //!
 //! The reader polls: waking it costs ten times the record itself, so that happens only when the ring
 //! fills up. Fields are written one by one, since a struct literal becomes a loop over its bytes.
@@ -8,14 +8,14 @@ use aya_ebpf::{
     maps::ring_buf::RingBufEntry,
 };
 use poolwatch_ebpf::wire::{
-    BOUND, Close, ConnectFailed, Connection, Counter, Exec, Execute, Exit, Fork, Header, Kind, Message, Open,
-    PIECE_LEN, Record, Request, Secured, Startup, Statement, UNIX_PATH_LEN, Waiting, family, most_told,
+    Close, ConnectFailed, Connection, Counter, Exec, Exit, Fork, Header, Kind, Open, Record, Request,
+    Secured, Startup, UNIX_PATH_LEN, Waiting, family,
 };
 
 use crate::{
     kernel,
-    maps::{self, RECORDS, TELLING},
-    queue,
+    maps::{self, RECORDS},
+    said,
     walk::Walk,
 };
 
@@ -23,19 +23,19 @@ use crate::{
 const WAKE_STEP: u64 = 64 << 10;
 
 #[inline(always)]
-fn ring() -> *mut core::ffi::c_void {
+pub fn ring() -> *mut core::ffi::c_void {
     (&raw const RECORDS).cast_mut().cast()
 }
 
 #[inline(always)]
-fn wake() -> u64 {
+pub fn wake() -> u64 {
     let used = kernel::ring_used(ring());
     let mark = maps::wake_above();
     if used >= mark && used < mark + WAKE_STEP { BPF_RB_FORCE_WAKEUP as u64 } else { BPF_RB_NO_WAKEUP as u64 }
 }
 
 #[inline(always)]
-fn reserve<T: Record + 'static>() -> Option<RingBufEntry<T>> {
+pub fn reserve<T: Record + 'static>() -> Option<RingBufEntry<T>> {
     let entry = RECORDS.reserve_untyped::<T>(0);
     let full =
         if T::KIND as u32 == Kind::Request as u32 { Counter::RequestsRingFull } else { Counter::RingFull };
@@ -44,7 +44,7 @@ fn reserve<T: Record + 'static>() -> Option<RingBufEntry<T>> {
 }
 
 #[inline(always)]
-unsafe fn header(to: *mut Header, kind: Kind, pid: u32, socket: u64, time: u64, missed: u32) {
+pub unsafe fn header(to: *mut Header, kind: Kind, pid: u32, socket: u64, time: u64, missed: u32) {
     unsafe {
         (*to).kind = kind as u32;
         (*to).pid = pid;
@@ -66,7 +66,7 @@ unsafe fn header_of(to: *mut Header, kind: Kind, c: &Connection, time: u64) {
 
 /// A header of a record of which the loss is no lost request.
 #[inline(always)]
-unsafe fn header_beside(to: *mut Header, kind: Kind, c: &mut Connection, time: u64) {
+pub unsafe fn header_beside(to: *mut Header, kind: Kind, c: &mut Connection, time: u64) {
     unsafe {
         header(to, kind, c.pid, c.socket, time, 0);
         (*to).unheard = c.unheard;
@@ -138,117 +138,6 @@ pub unsafe fn startup(c: &mut Connection, startup: &mut Startup, now: u64) {
     maps::count(if written { Counter::Emitted } else { Counter::RingFull });
 }
 
-/// Tells the next piece of the client's message that lies under the cursor. Says how much of it, and
-/// whether more of the body is to be told.
-#[inline(always)]
-pub unsafe fn message(c: &mut Connection, w: &Walk, length: u64) -> (u64, bool) {
-    let most = most_told(c.letter);
-    let most = if c.body_len < most { c.body_len } else { most };
-    let room = most.wrapping_sub(c.told_bytes) as u64;
-    let mut take = if length < PIECE_LEN as u64 { length } else { PIECE_LEN as u64 };
-    take = if room < take { room } else { take } & PIECE_LEN as u64;
-    if c.told_bytes == 0 {
-        unsafe { release(c, w.now) };
-        if kernel::ring_used(ring()) > maps::no_text_above() {
-            maps::count(Counter::TextsRingFull);
-            return unheard(c, length);
-        }
-    }
-    let Some(telling) = TELLING.get_ptr_mut(0) else { return (length, false) };
-    unsafe {
-        let message = &raw mut (*telling).message;
-        header_beside(&raw mut (*message).header, Kind::Message, c, w.now);
-        // A Query ends its request, and so does nothing else that is told.
-        (*message).request = c.asked;
-        (*message).nth =
-            if c.letter == b'E' { c.sending_executes.wrapping_sub(1) } else { c.sending_executes };
-        (*message).length = c.body_len;
-        (*message).offset = c.told_bytes;
-        (*message).kept = take as u32;
-        (*message).letter = c.letter;
-        (*message).reserved = [0; 3];
-        if !kernel::copy_user((&raw mut (*telling).piece).cast(), take as u32, w.at) {
-            maps::count(Counter::PayloadUnread);
-            return unheard(c, length);
-        }
-        let size = size_of::<Message>() as u64 + take;
-        if !kernel::output(ring(), telling.cast(), size, wake()) {
-            maps::count(Counter::RingFull);
-            return unheard(c, length);
-        }
-    }
-    maps::count(Counter::Emitted);
-    c.told_bytes += take as u32;
-    (take, c.told_bytes < most)
-}
-
-/// A message is not told. Of a Query only the text is lost, of others what names mean from here on.
-#[inline(always)]
-fn unheard(c: &mut Connection, length: u64) -> (u64, bool) {
-    if c.letter != b'Q' {
-        c.unheard += 1;
-    }
-    (length, false)
-}
-
-/// An `Execute` of the unnamed portal is being sent: told with its request, or before the next message.
-#[inline(always)]
-pub unsafe fn hold(c: &mut Connection, now: u64) {
-    unsafe { release(c, now) };
-    c.held = 1;
-    c.held_statement = c.bound;
-    c.held_bound = c.rebound;
-    c.held_request = c.asked;
-    c.held_nth = c.sending_executes.wrapping_sub(1);
-    c.rebound = 0;
-}
-
-/// Tells the `Execute` that is held.
-#[inline(always)]
-pub unsafe fn release(c: &mut Connection, now: u64) {
-    if c.held == 0 {
-        return;
-    }
-    c.held = 0;
-    unsafe {
-        let Some(mut entry) = reserve::<Execute>() else { return };
-        let record = entry.as_mut_ptr();
-        header_beside(&raw mut (*record).header, Kind::Execute, c, now);
-        (*record).statement = c.held_statement;
-        (*record).request = c.held_request;
-        (*record).nth = c.held_nth;
-        (*record).flags = if c.held_bound != 0 { BOUND } else { 0 };
-        (*record).reserved = 0;
-        entry.submit(wake());
-    }
-}
-
-/// Tells how the last statement ended, since another one of its request goes on.
-#[inline(always)]
-pub unsafe fn statement(c: &mut Connection, now: u64) {
-    if c.outcome == 0 {
-        return;
-    }
-    unsafe {
-        if let Some(mut entry) = reserve::<Statement>() {
-            let record = entry.as_mut_ptr();
-            header(&raw mut (*record).header, Kind::Statement, c.pid, c.socket, now, 0);
-            (*record).header.time = c.outcome_at;
-            (*record).started = queue::oldest_started(c);
-            (*record).request = c.answered;
-            (*record).nth = c.outcomes.wrapping_sub(1);
-            (*record).rows = c.last_rows;
-            (*record).outcome = c.outcome;
-            (*record).sqlstate = c.sqlstate;
-            (*record).reserved = [0; 2];
-            (*record).tag = c.tag;
-            entry.submit(wake());
-        }
-    }
-    c.outcome = 0;
-    c.tag = [0; poolwatch_ebpf::wire::TAG_LEN];
-}
-
 /// A request was answered.
 #[inline(always)]
 pub unsafe fn request(c: &mut Connection, w: &Walk, waiting: &Waiting, at: u64, status: u8, merged: u32) {
@@ -257,7 +146,7 @@ pub unsafe fn request(c: &mut Connection, w: &Walk, waiting: &Waiting, at: u64, 
     }
     let executed = c.held != 0 && c.held_request == c.answered && merged == 1;
     if merged > 1 {
-        unsafe { release(c, w.now) };
+        unsafe { said::release(c, w.now) };
     }
     if executed {
         c.held = 0;

@@ -3,28 +3,15 @@
 //! A message may begin and end anywhere in a call's payload; what is cut is carried in the
 //! connection's [`Half`]. Formats: <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 
-use poolwatch_ebpf::wire::{Connection, Counter, Half, RequestKind, by, flags, phase};
+use poolwatch_ebpf::wire::{Connection, Half, RequestKind, flags, phase};
 
 use crate::{
-    capture, emit, kernel,
-    maps::{self, CONNECTIONS},
-    payload, queue,
+    capture, emit, kernel, opening, payload, queue, said,
     walk::{State, Walk, client_header, done},
 };
 
 /// Longest message: the server's own limit is 1 GB minus a bit.
 const LONGEST: u32 = 0x3fff_ffff;
-/// Longest StartupMessage: `MAX_STARTUP_PACKET_LENGTH` in src/include/libpq/pqcomm.h.
-const LONGEST_STARTUP: u32 = 10_000;
-
-/// Codes in place of a protocol version, see src/include/libpq/pqcomm.h.
-pub mod code {
-    pub const CANCEL: u32 = 80_877_102;
-    pub const SSL: u32 = 80_877_103;
-    pub const GSS: u32 = 80_877_104;
-    pub const MAJOR: u32 = 3;
-}
-
 /// Letters as bits: 64 to 127 in one word, since all but `1 2 3` are above.
 const fn letters(all: &[u8]) -> u64 {
     let mut bits = 0;
@@ -205,17 +192,17 @@ unsafe fn server_message(c: &mut Connection, w: &mut Walk, b: [u8; 8]) -> i64 {
         }
         b'C' => {
             c.completions += 1;
-            unsafe { emit::statement(c, w.now) };
+            unsafe { said::statement(c, w.now) };
             capture::begin(c, capture::TAG);
         }
         b'I' | b's' => {
             c.completions += u32::from(letter == b'I');
-            unsafe { emit::statement(c, w.now) };
+            unsafe { said::statement(c, w.now) };
             outcome(c, w, letter);
         }
         b'E' => {
             c.errors += 1;
-            unsafe { emit::statement(c, w.now) };
+            unsafe { said::statement(c, w.now) };
             capture::begin(c, capture::ERROR);
         }
         // For an `Execute`: whatever Sync follows it up to the end of the data is not answered.
@@ -238,7 +225,7 @@ pub fn outcome(c: &mut Connection, w: &Walk, letter: u8) {
 #[inline(always)]
 unsafe fn client_message(c: &mut Connection, w: &mut Walk, b: [u8; 8]) -> i64 {
     if c.phase == phase::STARTUP {
-        return unsafe { startup_packet(c, w, b) };
+        return unsafe { opening::packet(c, w, b) };
     }
     let letter = b[0];
     let length = u32::from_be_bytes([b[1], b[2], b[3], b[4]]);
@@ -292,38 +279,6 @@ unsafe fn ends(c: &mut Connection, w: &Walk, kind: RequestKind) -> i64 {
     c.sending_bytes = c.sending_bytes.wrapping_add(body);
     unsafe { queue::push(c, w, kind) };
     c.sending_bytes = 0u64.wrapping_sub(body);
-    0
-}
-
-#[inline(always)]
-unsafe fn startup_packet(c: &mut Connection, w: &mut Walk, b: [u8; 8]) -> i64 {
-    let length = u32::from_be_bytes([b[0], b[1], b[2], b[3]]);
-    let code = u32::from_be_bytes([b[4], b[5], b[6], b[7]]);
-    if c.told == 0 && code != code::CANCEL {
-        unsafe { emit::open(c, w.sk, w.now) };
-    }
-    match code {
-        code::SSL if length == 8 => c.awaiting = by::TLS as u8,
-        code::GSS if length == 8 => c.awaiting = by::GSS as u8,
-        code::CANCEL => {
-            maps::count(Counter::Cancelled);
-            let _ = CONNECTIONS.remove(c.socket);
-            w.done = done::GONE;
-            return 1;
-        }
-        _ if code >> 16 == code::MAJOR && length > 8 && length <= LONGEST_STARTUP => {
-            c.tx.remaining = length - 8;
-            c.startup_len = length;
-            unsafe { capture::startup(c, code) };
-            return 0;
-        }
-        _ => {
-            w.done = done::MALFORMED;
-            return 1;
-        }
-    }
-    c.sending = 0;
-    c.sending_bytes = 0;
     0
 }
 

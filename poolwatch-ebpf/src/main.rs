@@ -12,11 +12,13 @@ mod filter;
 mod frame;
 mod kernel;
 mod maps;
+mod opening;
 mod payload;
 mod probes;
 mod queue;
 mod resync;
 mod ring;
+mod said;
 mod traffic;
 mod walk;
 

@@ -50,9 +50,10 @@ pub static CONNECTIONS: HashMap<u64, Connection, 32_768, LAZY> = HashMap::new();
 #[btf_map]
 pub static CANDIDATES: HashMap<u64, Candidate, 32_768, LAZY> = HashMap::new();
 
-/// StartupMessages that are being sent; an entry leaves when the message is whole.
+/// StartupMessages that are being sent; an entry leaves when the message is whole, or with its connection.
+/// As many as there are connections: whoever begins many and ends none takes no room from the others.
 #[btf_map]
-pub static STARTUPS: HashMap<u64, Startup, 1024, LAZY> = HashMap::new();
+pub static STARTUPS: HashMap<u64, Startup, 32_768, LAZY> = HashMap::new();
 
 /// Requests in flight for which their connection's own queue has no room. What does not fit is merged
 /// into the last one that did, and counts as `QueueFull`.

@@ -3,10 +3,10 @@
 use poolwatch_ebpf::wire::{Connection, Counter, by, call, ended_by, family, phase};
 
 use crate::{
-    emit, filter, frame,
+    emit, frame,
     kernel::{self, Caller, Registers},
-    maps::{self, CANDIDATES, CHUNKS, CONNECTIONS, EMPTY_CONNECTION, PORTS},
-    payload, queue, resync, ring,
+    maps::{self, CHUNKS, CONNECTIONS, STARTUPS},
+    opening, payload, queue, resync, ring,
     walk::{State, Walk, done},
 };
 
@@ -26,7 +26,7 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
     unsafe {
         let connection = match CONNECTIONS.get_ptr_mut(socket) {
             Some(connection) => connection,
-            None if result > 0 => first_contact(socket, sk, result as u64, caller)?,
+            None if result > 0 => opening::first_contact(socket, sk, result as u64, caller)?,
             None => return None,
         };
         let c = &mut *connection;
@@ -45,7 +45,7 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
         walk.started = start_of(c, sk, walk.now);
         let registers = caller.registers();
         c.last = walk.now;
-        if !point(walk, c, registers, messages, false) {
+        if !point(walk, c, registers, messages, false, true) {
             return None;
         }
         if c.tx.lost != 0 {
@@ -99,7 +99,7 @@ unsafe fn malformed(c: &mut Connection, w: &Walk) {
     c.strikes += 1;
     if c.proven == 0 && c.strikes >= STRIKES {
         maps::count(Counter::Rejected);
-        let _ = CONNECTIONS.remove(c.socket);
+        forget(c);
         return;
     }
     if c.proven != 0 && c.ready == 0 && c.strikes >= STRIKES && c.secured == 0 {
@@ -144,14 +144,14 @@ pub unsafe fn received(
         let walk = Walk::begin(sk, result as u64)?;
         c.last = walk.now;
         let thrown_away = message_flags & TRUNC != 0 && c.family != family::UNIX;
-        let registers = if thrown_away { None } else { caller.registers() };
+        let registers = caller.registers();
         if messages > 0 {
             // Then the result counts messages.
             c.copied_known = 0;
         } else if c.family != family::UNIX {
             bypassed(c, sk, result as u32);
         }
-        if !point(walk, c, registers, messages, true) {
+        if !point(walk, c, registers, messages, true, !thrown_away) {
             return None;
         }
         if c.awaiting != 0 && !answered(c, walk) {
@@ -207,9 +207,13 @@ unsafe fn point(
     registers: Option<Registers>,
     messages: u64,
     server: bool,
+    handed_over: bool,
 ) -> bool {
     let half = if server { &mut c.rx } else { &mut c.tx };
-    if let Some(registers) = registers {
+    // Not a `None` in place of the registers: that is a value that the verifier has not seen written.
+    if let Some(registers) = registers
+        && handed_over
+    {
         if messages > 0 {
             payload::point_at_messages(w, &registers, messages);
             return true;
@@ -301,89 +305,21 @@ pub unsafe fn end(c: &mut Connection, why: u16, errno: u16) {
     if c.ready == 0 && c.midstream == 0 {
         ended_by |= ended_by::STARTUP;
     }
-    queue::forget_deep(c);
+    // Answers that left a UNIX socket by `splice()` give no other sign.
+    let unanswered = c.queue_tail.wrapping_sub(c.queue_head);
+    if ended_by & ended_by::TERMINATE != 0 && unanswered > 1 {
+        maps::count(Counter::PayloadUnread);
+    }
     unsafe { emit::close(c, ended_by, errno, kernel::now()) };
+    forget(c);
+}
+
+/// Nothing is left of it in any map.
+#[inline(always)]
+fn forget(c: &mut Connection) {
+    queue::forget_deep(c);
+    if c.phase == phase::STARTUP {
+        let _ = STARTUPS.remove(c.socket);
+    }
     let _ = CONNECTIONS.remove(c.socket);
-}
-
-/// The first bytes of a socket that is not known yet.
-#[inline(always)]
-unsafe fn first_contact(socket: u64, sk: u64, length: u64, caller: Caller) -> Option<*mut Connection> {
-    let of = kernel::family(sk);
-    let candidate = match of {
-        family::UNIX if filter::leads_to_postgres(sk) => None,
-        family::INET | family::INET6 => Some(unsafe { *CANDIDATES.get_ptr(socket)? }),
-        _ => return None,
-    };
-    if candidate.is_some() {
-        let _ = CANDIDATES.remove(socket);
-    }
-    if !filter::watched(kernel::pid()) {
-        return None;
-    }
-    let registers = caller.registers();
-    let hidden = registers.is_some_and(|registers| ring::moves(sk, &registers, payload::form(&registers)));
-    let fresh = !hidden && unsafe { begins_startup(sk, length, registers) };
-    let server = hidden && PORTS.get_ptr(kernel::peer_port(sk)).is_some();
-    // A UNIX socket with that name is one of ours even when its startup was not seen.
-    if !fresh && !server && candidate.is_some() {
-        maps::count(Counter::Rejected);
-        return None;
-    }
-    let connection = unsafe { create(socket)? };
-    let c = unsafe { &mut *connection };
-    c.family = of;
-    c.pid = kernel::pid();
-    c.inode = kernel::inode(sk);
-    c.process_started = kernel::process_started();
-    c.connected = candidate.map_or(0, |candidate| candidate.connected);
-    c.phase = if fresh { phase::STARTUP } else { phase::MESSAGES };
-    c.midstream = u8::from(!fresh && candidate.is_none());
-    c.rx.lost = u32::from(!fresh);
-    c.proven = 1;
-    filter::holds(c.pid);
-    // A fresh one is told by its first whole packet: it may be a CancelRequest, which is no connection.
-    if !fresh {
-        unsafe { emit::open(c, sk, kernel::now()) };
-    }
-    Some(connection)
-}
-
-#[inline(always)]
-unsafe fn create(socket: u64) -> Option<*mut Connection> {
-    let empty = EMPTY_CONNECTION.get_ptr(0)?;
-    if CONNECTIONS.insert(socket, unsafe { &*empty }, 0).is_err() {
-        maps::count(Counter::ConnectionsFull);
-        return None;
-    }
-    let connection = CONNECTIONS.get_ptr_mut(socket)?;
-    unsafe { (*connection).socket = socket };
-    Some(connection)
-}
-
-/// The bytes begin like one of the packets that open a connection, however few they are.
-#[inline(always)]
-unsafe fn begins_startup(sk: u64, length: u64, registers: Option<Registers>) -> bool {
-    let (Some(registers), Some(walk)) = (registers, Walk::begin(sk, length)) else { return false };
-    let mut half = poolwatch_ebpf::wire::Half::default();
-    if !payload::point(walk, &mut half, &registers, payload::form(&registers)) {
-        return false;
-    }
-    if !payload::first_byte(walk) {
-        return false;
-    }
-    let there = walk.end.wrapping_sub(walk.at);
-    let take = if there > 8 { 8 } else { there };
-    let mut b = [0u8; 8];
-    if take == 0 || !unsafe { kernel::copy_user(b.as_mut_ptr(), take as u32, walk.at) } {
-        return false;
-    }
-    // The length is below 10,001, and behind it stand 3.x or one of the codes 0x04d2162e to …30.
-    let short = b[0] == 0 && b[1] == 0 && b[2] <= 0x27;
-    let version = b[4] == 0 && (take < 6 || b[5] == 3) && (take < 7 || b[6] == 0);
-    let code = b[4] == 0x04
-        && (take < 6 || b[5] == 0xd2)
-        && (take < 7 || b[6] == 0x16)
-        && (take < 8 || (b[7] >= 0x2e && b[7] <= 0x30));
-    short && (take < 5 || version || code)
 }

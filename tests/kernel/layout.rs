@@ -10,7 +10,7 @@ use libbpf_sys as sys;
 use poolwatch_tests::{need, need::Feature, place};
 
 /// Every field that the probes read, with the bytes that they read of it.
-const FIELDS: [(&str, &str, i64); 35] = [
+const FIELDS: [(&str, &str, i64); 37] = [
     ("sock_common", "skc_family", 2),
     ("sock_common", "skc_dport", 2),
     ("sock_common", "skc_num", 2),
@@ -40,6 +40,8 @@ const FIELDS: [(&str, &str, i64); 35] = [
     ("task_struct", "group_leader", 8),
     ("task_struct", "start_boottime", 8),
     ("task_struct", "signal", 8),
+    ("task_struct", "flags", 4),
+    ("task_struct", "io_uring", 8),
     ("signal_struct", "live", 4),
     // The system call's own registers.
     ("pt_regs", "dx", 8),

@@ -16,4 +16,5 @@ pub mod place;
 pub mod pools;
 pub mod postgres;
 pub mod process;
+pub mod raw;
 pub mod wire;

@@ -30,7 +30,7 @@ pub fn archive() -> PathBuf {
 pub fn unpack(directory: &Path) -> Result<PathBuf> {
     let mut copy = Command::new("cp");
     copy.arg("-a").arg(archive()).arg(directory);
-    process::run("cp", &mut copy, std::time::Duration::from_secs(60))?.success("cp")?;
+    process::run("cp", &mut copy, std::time::Duration::from_mins(1))?.success("cp")?;
     let native = directory.join("native");
     let links: Vec<Link> = serde_json::from_str(&fs::read_to_string(native.join("pg-symlinks.json"))?)?;
     for Link { source, target } in links {

@@ -59,24 +59,40 @@ fn tell(driver: &Driver, run: &Run) {
     );
 }
 
-fn counts_are_the_servers(driver: &Driver) -> Result<()> {
-    let run = Run::of(driver, For::Calls)?;
-    tell(driver, &run);
-    let (books, seen) = (&run.books, &run.seen);
-    equal("statistics / what they should count by the log", &run, &books.statistics, &books.expected)?;
+/// The server's two books, and the program's own, are one.
+fn check_books(run: &Run) -> Result<()> {
+    let books = &run.books;
+    equal("statistics / what they should count by the log", run, &books.statistics, &books.expected)?;
     ensure!(books.failed == run.own.errors, "the log has {} errors", books.failed);
     ensure!(books.empty == run.own.empty, "the log has {} empty queries", books.empty);
     ensure!(books.calls() >= LEAST, "only {} statements completed", books.calls());
+    Ok(())
+}
+
+/// The recorded events, and the page of queries, are the server's books.
+fn check_seen(run: &Run) -> Result<()> {
+    let (books, seen, queries) = (&run.books, &run.seen, &run.queries);
     ensure!(seen.lost.is_empty(), "lost: {:?}", seen.lost);
     ensure!(seen.unparsed.is_empty(), "unparsed: {:?}", seen.unparsed);
     ensure!(run.requests == seen.requests as f64, "/metrics has {} requests", run.requests);
-    equal("poolwatch / server", &run, &seen.completed, &books.completed)?;
+    equal("poolwatch / server", run, &seen.completed, &books.completed)?;
     ensure!(seen.unknown == books.empty, "{} of unknown text", seen.unknown);
     ensure!(seen.failed == books.failed, "{} failed", seen.failed);
     ensure!(seen.resumed == books.resumed, "{} resumed", seen.resumed);
+    equal("/api/v1/queries / server", run, &queries.completed, &books.completed)?;
+    let others = (queries.others, queries.failed, queries.resumed);
+    ensure!(others == (books.empty, books.failed, books.resumed), "/api/v1/queries: {others:?}");
+    Ok(())
+}
+
+fn counts_are_the_servers(driver: &Driver) -> Result<()> {
+    let run = Run::of(driver, For::Calls)?;
+    tell(driver, &run);
+    check_books(&run)?;
+    check_seen(&run)?;
     let note =
         format!("{}: {}", run.own.version, run.own.modes.keys().cloned().collect::<Vec<_>>().join("; "));
-    let (server, poolwatch) = (books.calls(), seen.calls());
+    let (server, poolwatch) = (run.books.calls(), run.queries.completed.values().sum());
     Row { section: "drivers", row: driver.name.to_owned(), server, poolwatch, verdict: "exact", note }
         .leave(driver.user)
 }

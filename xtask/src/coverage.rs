@@ -98,11 +98,7 @@ fn versions() -> String {
     let newest = homes.map(|home| home.path().join("bin/postgres")).filter(|file| file.is_file()).max();
     let server = newest.and_then(|file| command::answer(Command::new(file).arg("--version")));
     let server = server.unwrap_or_else(|| "PostgreSQL of unknown version".to_owned());
-    format!(
-        "Linux {}, {}",
-        kernel.trim(),
-        server.trim().trim_start_matches("postgres ").trim_matches(['(', ')'])
-    )
+    format!("Linux {}, {}", kernel.trim(), server.trim().replace("postgres (PostgreSQL)", "PostgreSQL"))
 }
 
 fn page(table: &Table, versions: &str) -> String {

@@ -174,10 +174,8 @@ impl Agent {
     fn tick(&mut self) -> Result<()> {
         self.ticks = self.ticks.wrapping_add(1);
         let sockets = self.watcher.scan_unix();
-        let processes = match self.ticks.is_multiple_of(TICKS_PER_PROCESS_SCAN) {
-            true => self.watcher.scan_processes(),
-            false => Vec::new(),
-        };
+        let all = self.ticks.is_multiple_of(TICKS_PER_PROCESS_SCAN);
+        let processes = if all { self.watcher.scan_processes() } else { Vec::new() };
         // What they did last may still lie in the ring.
         self.drain()?;
         self.watcher.gone(sockets, &mut self.events);

@@ -40,8 +40,10 @@ pub struct Query {
 pub enum Outcome {
     /// By `CommandComplete` or `EmptyQueryResponse`, or with the end of its suspended portal.
     Completed,
-    /// By `ErrorResponse`.
+    /// By `ErrorResponse`, or its suspended portal went with a rollback.
     Failed,
+    /// Not at all: its portal was executed once more after it had ended, which is no statement of its own.
+    Continued,
 }
 
 /// One statement that ended; told before the [`Request`](super::Request) that it was part of.
@@ -49,6 +51,8 @@ pub enum Outcome {
 pub struct Statement {
     /// The connection.
     pub socket: SocketId,
+    /// The process that sent it: another than the one that connected, where sockets are inherited.
+    pub pid: u32,
     /// Which query; `None` when its text is not known.
     pub query: Option<QueryId>,
     /// When it ended.

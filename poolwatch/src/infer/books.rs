@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::snapshot;
 
 /// Told names under which lost requests are counted already.
-const REQUESTS_TOLD_AS: [&str; 2] = ["ring_full", "request"];
+const REQUESTS_TOLD_AS: [&str; 2] = ["ring_requests", "request"];
 const REQUEST: &str = "request";
 
 /// All counts.
@@ -97,7 +97,7 @@ mod tests {
         let mut books = Books::default();
         books.lose_requests(3);
         assert_eq!(books.snapshot().lost, [named("request", 3)]);
-        books.tell(7, &[named("ring_full", 3)], &[]);
-        assert_eq!(books.snapshot().lost, [named("ring_full", 3)]);
+        books.tell(7, &[named("ring_requests", 3)], &[]);
+        assert_eq!(books.snapshot().lost, [named("ring_requests", 3)]);
     }
 }

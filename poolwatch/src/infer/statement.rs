@@ -4,19 +4,22 @@
 //! connection does is told by its requests.
 
 use super::{Core, fact::Fact};
-use crate::event::Statement;
+use crate::event::{Outcome, Statement};
 
 impl Core {
     /// A statement ended.
     pub(super) fn statement(&mut self, statement: &Statement, facts: &mut Vec<Fact>) {
-        let Some(member) = self.members.get(&statement.socket) else {
+        if !self.members.contains_key(&statement.socket) {
             // Its request follows, and says which process to ask for.
             self.books.misread("unknown_connection");
             return;
-        };
-        let pool = member.pool;
+        }
+        self.adopt(statement.socket, statement.pid, statement.ended, facts);
+        let pool = self.members.get(&statement.socket).and_then(|member| member.pool);
         let query = self.query(statement.query);
-        let Statement { took, rows, outcome, resumed, sqlstate, .. } = *statement;
+        let Statement { rows, outcome, resumed, sqlstate, .. } = *statement;
+        // What is no statement of its own has no duration to observe.
+        let took = statement.took.filter(|_| outcome != Outcome::Continued);
         let slow = self.is_slow(took);
         self.tell(pool, facts, |labels| Fact::Statement {
             labels,

@@ -3,10 +3,12 @@
 //! Total: whatever the bytes are, they become an event or a count. Never panics, never blocks.
 
 mod decode;
+mod records;
 mod ring;
 mod session;
 
 pub use self::{
     decode::{Sighting, Unreadable, decode},
-    ring::{Intake, Totals},
+    records::{Records, Totals},
+    ring::Intake,
 };

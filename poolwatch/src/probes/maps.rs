@@ -4,7 +4,7 @@ use aya::{
     Ebpf, Pod,
     maps::{HashMap, Map, MapData, MapError, PerCpuArray},
 };
-use poolwatch_ebpf::wire::{Connection, Counter, Deep, Half, Waiting, family, phase, standing};
+use poolwatch_ebpf::wire::{Connection, Counter, Deep, Half, Startup, Waiting, family, phase, standing};
 
 use crate::event::{ProcessId, Server, SocketId, Time};
 
@@ -12,6 +12,7 @@ use crate::event::{ProcessId, Server, SocketId, Time};
 pub struct Maps {
     connections: HashMap<MapData, u64, Connection>,
     deep: HashMap<MapData, Deep, Waiting>,
+    startups: HashMap<MapData, u64, [u8; size_of::<Startup>()]>,
     processes: HashMap<MapData, u32, u32>,
     ports: HashMap<MapData, u16, u32>,
     counters: PerCpuArray<MapData, u64>,
@@ -113,6 +114,7 @@ impl Maps {
         Ok(Self {
             connections: take(ebpf, "CONNECTIONS")?,
             deep: take(ebpf, "DEEP")?,
+            startups: take(ebpf, "STARTUPS")?,
             processes: take(ebpf, "PROCESSES")?,
             ports: take(ebpf, "PORTS")?,
             counters: PerCpuArray::try_from(named(ebpf, "COUNTERS")?)?,
@@ -143,6 +145,9 @@ impl Maps {
         let Ok(connection) = self.connections.get(&socket.0, 0) else { return };
         // What is gone already, is wanted to be.
         let _ = self.connections.remove(&socket.0);
+        if connection.phase == phase::STARTUP {
+            let _ = self.startups.remove(&socket.0);
+        }
         for behind in 0..connection.deep {
             let index = connection.queue_tail.wrapping_sub(behind + 1);
             let _ = self.deep.remove(&Deep { socket: socket.0, index, reserved: 0 });

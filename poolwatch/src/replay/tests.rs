@@ -31,6 +31,7 @@ fn story() -> Vec<Event> {
         for (query, took) in [(Some(id), number * number), (None, number)] {
             events.push(Event::Statement(Statement {
                 socket: SOCKET,
+                pid: 42,
                 query,
                 ended: at,
                 took: Some(took),

@@ -122,7 +122,17 @@ fn executed() -> impl Strategy<Value = Event> {
     (socket(), named_query(), moment(), took, any::<u64>(), outcome, resumed).prop_map(
         |(socket, query, ended, took, rows, outcome, resumed)| {
             let sqlstate = SqlState::new(*b"42P01").filter(|_| outcome == Outcome::Failed);
-            Event::Statement(Statement { socket, query, ended, took, rows, outcome, resumed, sqlstate })
+            Event::Statement(Statement {
+                socket,
+                pid: 42,
+                query,
+                ended,
+                took,
+                rows,
+                outcome,
+                resumed,
+                sqlstate,
+            })
         },
     )
 }

@@ -17,6 +17,7 @@ fn query(id: u64, summary: &str) -> Event {
 fn statement(socket: u64, query: Option<u64>, ms: u64) -> Statement {
     Statement {
         socket: SocketId(socket),
+        pid: 42,
         query: query.map(QueryId),
         ended: ms * MS,
         took: Some(ms * MS),

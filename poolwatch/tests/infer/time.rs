@@ -86,7 +86,7 @@ fn an_old_lease_and_a_large_pool_are_findings() {
 fn books_and_probes_are_shown() {
     let mut world = World::new();
     assert!(!world.at(0).ready);
-    let lost = vec![("ring_full".to_owned(), 2)];
+    let lost = vec![("ring_requests".to_owned(), 2)];
     world.tell(&[Event::Ready { at: 1 }, Event::Books { events: 9, lost: lost.clone(), unparsed: vec![] }]);
     let shown = world.at(1);
     assert!(shown.ready);

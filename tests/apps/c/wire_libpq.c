@@ -98,6 +98,11 @@ static void run(int named, const char *name, const char *sql, const char *one, c
 
 static void failures(int named)
 {
+    // The SELECT is complete, but its portal is open when the transaction fails at a Parse.
+    simple("begin");
+    run(named, "select", SELECT, item(), NULL);
+    take(with(NULL, "selec name from item where id = $1", item(), NULL), 0);
+    simple("rollback");
     take(PQexec(connection, "selec name from item where id = 3"), 0);
     take(with(NULL, "selec name from item where id = $1", item(), NULL), 0);
     take(with(NULL, "select 1 / (id - id) from item where id = $1", item(), NULL), 0);

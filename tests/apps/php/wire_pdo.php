@@ -61,7 +61,8 @@ final class Own
 
     public function tell(): void
     {
-        echo json_encode($this->said), "\n";
+        $modes = (object) $this->said['modes'];
+        echo json_encode(['modes' => $modes] + $this->said), "\n";
     }
 }
 

@@ -70,11 +70,11 @@ async fn mix(own: &mut Own, connection: &mut PgConnection, persistent: bool, rou
             transactions(own, connection, persistent).await?;
         }
         if number % 20 == 0 {
-            own.fails(query("selec name from item where id = 3").fetch_all(&mut *connection).await);
+            own.fails(&query("selec name from item where id = 3").fetch_all(&mut *connection).await);
             let zero = query("select 1 / (id - id) from item where id = $1").bind(own::item());
-            own.fails(zero.fetch_all(&mut *connection).await);
+            own.fails(&zero.fetch_all(&mut *connection).await);
             let twice = query(TWICE).bind(own::item()).bind("there already");
-            own.fails(twice.execute(&mut *connection).await);
+            own.fails(&twice.execute(&mut *connection).await);
             own.empty();
             query("").execute(&mut *connection).await?;
         }
@@ -88,7 +88,7 @@ async fn transactions(own: &mut Own, connection: &mut PgConnection, persistent: 
     let mut outer = connection.begin().await?;
     query(UPDATE).bind(1).bind(own::item()).execute(&mut *outer).await?;
     let mut inner = outer.begin().await?;
-    own.fails(query(TWICE).bind(1).bind("there already").execute(&mut *inner).await);
+    own.fails(&query(TWICE).bind(1).bind("there already").execute(&mut *inner).await);
     inner.rollback().await?;
     query(INSERT).bind(own::item()).bind("kept").execute(&mut *outer).await?;
     outer.commit().await?;
@@ -109,7 +109,7 @@ async fn simple(own: &mut Own, connection: &mut PgConnection, rounds: i32) -> Re
         if number % 20 == 0 {
             own.call(1);
             let broken = sqlx::raw_sql("/* completes 1 */ select 2; select 3 / 0; select 4");
-            own.fails(connection.execute(broken).await);
+            own.fails(&connection.execute(broken).await);
         }
     }
     Ok(())

@@ -72,9 +72,9 @@ async fn mix(own: &mut Own, client: &mut Client, rounds: i32) -> Result<()> {
             transactions(own, client).await?;
         }
         if number % 20 == 0 {
-            own.fails(client.query("selec name from item where id = 3", &[]).await);
-            own.fails(client.query("select 1 / (id - id) from item where id = $1", &[&own::item()]).await);
-            own.fails(client.query(TWICE, &[&own::item(), &"there already"]).await);
+            own.fails(&client.query("selec name from item where id = 3", &[]).await);
+            own.fails(&client.query("select 1 / (id - id) from item where id = $1", &[&own::item()]).await);
+            own.fails(&client.query(TWICE, &[&own::item(), &"there already"]).await);
             own.empty();
             client.query("", &[]).await?;
             run(own, client, "select id, repeat('wide', 20) from item, generate_series(1, 3)", &[]).await?;
@@ -88,7 +88,7 @@ async fn transactions(own: &mut Own, client: &mut Client) -> Result<()> {
     let mut outer = client.transaction().await?;
     outer.execute(UPDATE, &[&1, &own::item()]).await?;
     let inner = outer.savepoint("here").await?;
-    own.fails(inner.execute(TWICE, &[&1, &"there already"]).await);
+    own.fails(&inner.execute(TWICE, &[&1, &"there already"]).await);
     inner.rollback().await?;
     outer.execute(INSERT, &[&own::item(), &"kept"]).await?;
     outer.commit().await?;
@@ -127,7 +127,7 @@ async fn pipelined(own: &mut Own, client: &Client, rounds: i32) -> Result<()> {
                 client.query(&divide, &[&0]),
                 client.query(&select, &[&2])
             );
-            own.fails(broken);
+            own.fails(&broken);
             before.and(after)?;
         }
     }
@@ -144,7 +144,7 @@ async fn simple(own: &mut Own, client: &Client, rounds: i32) -> Result<()> {
         client.batch_execute(&several).await?;
         if number % 20 == 0 {
             own.call(1);
-            own.fails(client.simple_query("/* completes 1 */ select 2; select 3 / 0; select 4").await);
+            own.fails(&client.simple_query("/* completes 1 */ select 2; select 3 / 0; select 4").await);
             own.empty();
             client.simple_query(";").await?;
         }

@@ -36,11 +36,13 @@ probes! {
     frame: "../../../poolwatch-ebpf/src/frame.rs",
     kernel: "../../../poolwatch-ebpf/src/kernel.rs",
     maps: "../../../poolwatch-ebpf/src/maps.rs",
+    opening: "../../../poolwatch-ebpf/src/opening.rs",
     payload: "../../../poolwatch-ebpf/src/payload.rs",
     probes: "../../../poolwatch-ebpf/src/probes/mod.rs",
     queue: "../../../poolwatch-ebpf/src/queue.rs",
     resync: "../../../poolwatch-ebpf/src/resync.rs",
     ring: "../../../poolwatch-ebpf/src/ring.rs",
+    said: "../../../poolwatch-ebpf/src/said.rs",
     traffic: "../../../poolwatch-ebpf/src/traffic.rs",
     walk: "../../../poolwatch-ebpf/src/walk.rs",
 }

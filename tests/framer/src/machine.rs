@@ -7,7 +7,7 @@
 use std::{collections::HashMap, ffi::c_void, marker::PhantomData, sync::Once};
 
 use aya_ebpf::machine;
-use poolwatch_ebpf::wire::{CALLS, Connection, Counter, Offsets, call, family};
+use poolwatch_ebpf::wire::{CALLS, Connection, Counter, Half, Offsets, call, family, phase};
 
 use crate::maps;
 
@@ -132,6 +132,22 @@ impl Machine {
     pub fn connect(&mut self, socket: u64) {
         self.copied(socket, 0);
         self.state(socket, 7, 2, 0);
+    }
+
+    /// User space found it older than the probes; `certain` = it leads to PostgreSQL.
+    pub fn adopt(&mut self, socket: u64, certain: bool) {
+        let connection = Connection {
+            socket: Self::identity(socket),
+            pid: 7,
+            family: family::INET,
+            phase: phase::MESSAGES,
+            told: u8::from(certain),
+            proven: u8::from(certain),
+            midstream: 1,
+            rx: Half { lost: 1, ..Half::default() },
+            ..Connection::EMPTY
+        };
+        maps::CONNECTIONS.insert(connection.socket, connection, 0).expect("room for one");
     }
 
     /// A TCP socket was closed by this side, or reset with an errno.

@@ -58,7 +58,7 @@ impl Own {
     ///
     /// # Panics
     /// When it did not.
-    pub fn fails<T, E>(&mut self, done: Result<T, E>) {
+    pub fn fails<T, E>(&mut self, done: &Result<T, E>) {
         assert!(done.is_err(), "a call did not fail");
         self.errors += 1;
     }

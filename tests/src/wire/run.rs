@@ -9,7 +9,7 @@ use super::{
     driver::{Driver, Runs},
     log,
     own::Own,
-    seen::Seen,
+    seen::{Queries, Seen},
 };
 use crate::{
     agent::Agent,
@@ -37,13 +37,16 @@ pub struct Run {
     pub books: Books,
     /// The agent's.
     pub seen: Seen,
-    /// What `/metrics` said at the end.
+    /// Requests by `/metrics`, at the end.
     pub requests: f64,
+    /// Statements by `/api/v1/queries`, at the end.
+    pub queries: Queries,
 }
 
 const PASSWORD: &str = "of this run";
 const SEED: &str = "7";
-/// Nothing of the program follows it in the log.
+/// The program's lines of the log stand between these two.
+const FIRST: &str = "the books are opened";
 const LAST: &str = "the books are closed";
 /// Over TCP everybody but the harness proves who they are.
 const RULES: &str = "local all all trust\nhost all postgres all trust\nhost all all all scram-sha-256\n";
@@ -77,15 +80,16 @@ impl Run {
         let mut program = Process::start(driver.name, &mut command(&server, driver, what)?)?;
         let recording = scratch.path().join("run.rec");
         let mut agent = watch(&recording, program.pid())?;
-        server.psql("postgres", "select pg_stat_statements_reset()")?;
+        server.psql("postgres", &format!("select pg_stat_statements_reset(), '{FIRST}'"))?;
         program.tell("go")?;
         let code = program.wait(LONGEST)?;
         ensure!(code == 0, "{} ended with {code}:\n{}{}", driver.name, program.output(), program.errors());
         let requests = settled(&agent, driver)?;
+        let queries = Queries::read(&agent.json("/api/v1/queries?order=total")?)?;
         ensure!(agent.stop(TERMINATE)? == 0, "the agent did not end well:\n{}", agent.errors());
         let (lines, own) = printed(&program)?;
         let books = if what == For::Calls { books(&server, driver)? } else { Books::default() };
-        Ok(Self { lines, own, books, seen: Seen::read(&recording, driver.user)?, requests })
+        Ok(Self { lines, own, books, seen: Seen::read(&recording, driver.user)?, requests, queries })
     }
 }
 
@@ -179,11 +183,6 @@ fn books(server: &Server, driver: &Driver) -> Result<Books> {
         let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         Ok(text.contains(LAST).then_some(text))
     })?;
-    let entries = log::entries(text.get(..text.find(LAST).unwrap_or(0)).map_or("", whole_lines), user)?;
-    Books::read(&entries, &rows)
-}
-
-/// Up to the last line's end.
-fn whole_lines(text: &str) -> &str {
-    text.rsplit_once('\n').map_or("", |(lines, _)| lines)
+    let ours = text.lines().skip_while(|line| !line.contains(FIRST)).take_while(|line| !line.contains(LAST));
+    Books::read(&log::entries(ours, user)?, &rows)
 }

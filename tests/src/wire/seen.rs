@@ -1,4 +1,5 @@
-//! What the agent saw of a run: its recording in, statements and requests by its own count out.
+//! What the agent saw of a run: its recording and its page of queries in, statements and requests by its own
+//! count out.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,6 +8,8 @@ use poolwatch::{
     event::{Event, Outcome, RequestKind, SocketId},
     recording,
 };
+
+use serde_json::Value;
 
 use super::books::Calls;
 
@@ -17,6 +20,49 @@ pub struct Timed {
     pub started: i128,
     /// `ReadyForQuery` read.
     pub ended: i128,
+}
+
+/// `/api/v1/queries`.
+#[derive(Debug, Default)]
+pub struct Queries {
+    /// Statements that completed, by fingerprint.
+    pub completed: Calls,
+    /// Those without one.
+    pub others: u64,
+    /// Statements that failed, of all.
+    pub failed: u64,
+    /// Executes that continued a portal, of all.
+    pub resumed: u64,
+}
+
+impl Queries {
+    /// Reads the page.
+    pub fn read(page: &Value) -> Result<Self> {
+        let mut read = Self::default();
+        let part =
+            |of: &'_ Value, name: &str| of.get(name).cloned().with_context(|| format!("{name} of {of}"));
+        for query in part(page, "queries")?.as_array().context("a list of queries")? {
+            let name = part(query, "fingerprint")?;
+            let name = name.as_str().context("a fingerprint is text")?;
+            let completed = read.add(&part(query, "statements")?)?;
+            if completed > 0 {
+                *read.completed.entry(name.to_owned()).or_default() += completed;
+            }
+        }
+        read.others = read.add(&part(&part(page, "other")?, "statements")?)?;
+        Ok(read)
+    }
+
+    /// Adds what ended otherwise; what completed is returned.
+    fn add(&mut self, statements: &Value) -> Result<u64> {
+        let number = |name: &str| {
+            let number = statements.get(name).and_then(Value::as_u64);
+            number.with_context(|| format!("{name} of {statements}"))
+        };
+        self.failed += number("failed")?;
+        self.resumed += number("resumed")?;
+        number("completed")
+    }
 }
 
 /// What was seen.
@@ -74,6 +120,7 @@ impl Seen {
             Event::Statement(statement) if ours(statement.socket) => {
                 self.resumed += u64::from(statement.resumed);
                 match (statement.outcome, statement.query) {
+                    (Outcome::Continued, _) => {}
                     (Outcome::Failed, _) => self.failed += 1,
                     (Outcome::Completed, None) => self.unknown += 1,
                     (Outcome::Completed, Some(id)) => {

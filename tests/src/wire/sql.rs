@@ -94,7 +94,6 @@ fn kind(node: &NodeEnum, text: &str) -> Result<Kind> {
     use TransactionStmtKind::{TransStmtRollback, TransStmtRollbackTo};
     Ok(match node {
         NodeEnum::SelectStmt(select) if select.into_clause.is_none() => Kind::Select,
-        NodeEnum::SelectStmt(_) => Kind::Utility,
         NodeEnum::InsertStmt(_)
         | NodeEnum::UpdateStmt(_)
         | NodeEnum::DeleteStmt(_)

@@ -41,7 +41,8 @@ impl Page {
     fn lines<'p>(&'p self, metric: &'p str) -> impl Iterator<Item = (&'p str, u64)> {
         self.text.lines().filter(move |line| line.starts_with(metric)).filter_map(|line| {
             let (series, value) = line.rsplit_once(' ')?;
-            Some((series, value.parse::<f64>().ok()? as u64))
+            // Counts are written as whole numbers.
+            Some((series, value.parse().ok()?))
         })
     }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 const ROWS: &[Row] = &[
-    Row::exact("a result of a gigabyte in small rows", "gigabyte_of_rows").note("10,000,000 rows"),
+    Row::exact("a result of a gigabyte in small rows", "gigabyte_of_rows").over(TCP).note("10,000,000 rows"),
     Row::exact("a message of a gigabyte from the server: one row", "gigabyte_row").over(TCP),
     Row::exact("a message of a gigabyte from the client: one Bind", "gigabyte_bind").over(TCP),
 ];

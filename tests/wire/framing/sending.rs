@@ -16,6 +16,7 @@ const ROWS: &[Row] = &[
     Row::exact("sendmsg, 6 segments", "sendmsg"),
     Row::exact("sendmsg, 201 segments", "sendmsg_200"),
     Row::exact("sendmmsg", "sendmmsg"),
+    Row::exact("sendmmsg that does not wait, messages sent in part", "sendmmsg_partial"),
     Row::exact("non-blocking partial writes, EAGAIN", "partial_writes"),
     Row::exact("sends of no bytes", "zero_sends"),
     Row::exact("MSG_MORE", "more_to_come"),

@@ -3,7 +3,7 @@
 //! Each case has a role of its own: the server's statistics and the agents' page are both read for that role
 //! alone. Three counts have to agree: the client's, the server's and poolwatch's.
 
-use std::{collections::HashMap, fs, path::Path, process::Command, time::Duration};
+use std::{collections::HashMap, fmt::Write as _, fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use poolwatch_tests::{
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The longest that a case takes.
-const CASE: Duration = Duration::from_secs(60);
+const CASE: Duration = Duration::from_mins(1);
 const SETTLE: Duration = Duration::from_secs(3);
 
 /// What is under test, and what it is tested with.
@@ -118,7 +118,8 @@ impl Stand {
             let role = format!("case_{}", self.made);
             let encryption = if *group == Some("by_md5") { "md5" } else { "scram-sha-256" };
             let group = group.map(|group| format!("in role {group}")).unwrap_or_default();
-            sql += &format!(
+            let _ = write!(
+                sql,
                 "set password_encryption = '{encryption}'; \
                  create role {role} login replication password 'secret' {group}; "
             );
@@ -322,11 +323,11 @@ fn logins(directory: &Path, tls: bool) -> Result<String> {
         if method == "cert" {
             text += if tls { "hostssl all +by_cert all cert\n" } else { "" };
         } else {
-            text += &format!("local all +{group} {method}\nhost all +{group} all {method}\n");
+            let _ = write!(text, "local all +{group} {method}\nhost all +{group} all {method}\n");
         }
     }
     for database in ["all", "replication"] {
-        text += &format!("local {database} all trust\nhost {database} all all trust\n");
+        let _ = write!(text, "local {database} all trust\nhost {database} all all trust\n");
     }
     let path = directory.join("pg_hba.conf");
     fs::write(&path, text)?;

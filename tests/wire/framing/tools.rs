@@ -1,6 +1,6 @@
 //! Rows: what the server's own tools do, by libpq: logins, encryption, pipelines, replication.
 
-use std::{fs, path::Path, process::Command};
+use std::{fmt::Write as _, fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result};
 use poolwatch_tests::{
@@ -18,6 +18,8 @@ use crate::{
 };
 
 const QUERIES: u64 = 20;
+/// Transactions of each of pgbench's clients.
+const EACH: u64 = 100;
 const CIPHER: &str = "encryption: the connection is known, its messages are not";
 
 const LOGINS: &[Row] = &[
@@ -140,7 +142,8 @@ fn encrypted() -> Result<()> {
         let mut words = "sslmode=require gssencmode=disable".to_owned();
         if row.group == Some("by_cert") {
             papers.issue(role)?;
-            words += &format!(" sslcert={} sslkey={}", papers.path(role, "crt"), papers.path(role, "key"));
+            let _ =
+                write!(words, " sslcert={} sslkey={}", papers.path(role, "crt"), papers.path(role, "key"));
         }
         Ok(words)
     })?;
@@ -150,7 +153,6 @@ fn encrypted() -> Result<()> {
 #[test]
 fn pipelines_of_pgbench() -> Result<()> {
     need!(Feature::Probes, Feature::Postgres);
-    const EACH: u64 = 100;
     let mut stand = Stand::start()?;
     let directory = place::scratch()?;
     let script = directory.path().join("pipeline.sql");
@@ -168,7 +170,7 @@ fn pipelines_of_pgbench() -> Result<()> {
             &role,
             "postgres",
         ]);
-        process::run("pgbench", &mut command, std::time::Duration::from_secs(60))?.success("pgbench")?;
+        process::run("pgbench", &mut command, std::time::Duration::from_mins(1))?.success("pgbench")?;
         // It opens one more connection to look at the server, and asks nothing.
         let tally = Tally { requests: 4 * EACH, failed: 0, calls: 3 * 4 * EACH, connections: 5 };
         stand.keep(PIPELINE, *way, role, tally, &before, Vec::new())?;
@@ -188,7 +190,7 @@ fn replication() -> Result<()> {
         let mut command = tool("pg_receivewal")?;
         command.arg("-D").arg(directory.path()).args(["--no-loop", &format!("--endpos={until}")]);
         command.args(["-h", &stand.server.host(*way), "-p", &stand.server.port().to_string(), "-U", &role]);
-        process::run("pg_receivewal", &mut command, std::time::Duration::from_secs(60))?
+        process::run("pg_receivewal", &mut command, std::time::Duration::from_mins(1))?
             .success("pg_receivewal")?;
         stand.keep(LOG, *way, role, Tally { connections: 1, ..Tally::default() }, &before, Vec::new())?;
     }

@@ -71,7 +71,8 @@ fn python_state(wanted: &Path) -> State {
     State::Steps(vec![venv, pip, note])
 }
 
-fn language_packages(names: &[&str], without: &str) -> State {
+/// A language as Debian has it, where there is apt.
+pub fn language_packages(names: &[&str], without: &str) -> State {
     if packages::usable() {
         return State::Packages(names.iter().map(|name| (*name).to_owned()).collect());
     }
@@ -79,7 +80,7 @@ fn language_packages(names: &[&str], without: &str) -> State {
 }
 
 /// Whether `made` is there and not older than what it was made from.
-fn newer(made: &Path, from: &[PathBuf]) -> bool {
+pub fn newer(made: &Path, from: &[PathBuf]) -> bool {
     let time = |file: &Path| fs::metadata(file).and_then(|m| m.modified()).ok();
     let Some(made) = time(made) else { return false };
     from.iter().filter_map(|file| time(file)).all(|source| source <= made)

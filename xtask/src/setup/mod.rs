@@ -5,6 +5,7 @@
 //! a build server needs one command. Everything else goes below `target/` and `tests/apps`.
 
 mod apps;
+mod drivers;
 mod packages;
 pub mod system;
 pub mod toolchain;
@@ -83,6 +84,7 @@ fn rows(need: Need) -> Vec<Item> {
     }
     if need >= Need::Test {
         rows.extend(system::test_items());
+        rows.extend(drivers::items());
     }
     rows
 }

@@ -34,6 +34,7 @@ impl Tally {
         match outcome {
             Outcome::Completed => self.completed += 1,
             Outcome::Failed => self.failed += 1,
+            Outcome::Continued => {}
         }
         self.resumed += u64::from(*resumed);
         self.rows = self.rows.saturating_add(*rows);

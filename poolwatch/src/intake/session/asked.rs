@@ -13,6 +13,8 @@ use crate::postgres::sql::Script;
 pub enum What {
     /// The text of a Query.
     Script(Arc<Script>),
+    /// The text of a Parse, which nothing answers but an error.
+    Parse(Arc<Script>),
     /// Executes of portals that were bound one after the other to the same statement.
     Execute {
         /// Which binding the first one executes.
@@ -28,6 +30,18 @@ struct Entry {
     nth: u32,
     count: u32,
     what: What,
+}
+
+impl Entry {
+    /// Nothing of it is left to be answered at this place. A text is needed to its last statement, and a
+    /// Parse until something behind it is answered.
+    const fn is_before(&self, nth: u32) -> bool {
+        match self.what {
+            What::Script(_) => false,
+            What::Parse(_) => self.nth < nth,
+            What::Execute { .. } => self.nth.wrapping_add(self.count) <= nth,
+        }
+    }
 }
 
 /// One statement that was asked for.
@@ -48,7 +62,7 @@ pub struct Asked {
 impl Asked {
     /// An Execute was sent. False when there is no room to remember it.
     pub fn execute(&mut self, request: u32, nth: u32, binding: Binding, room: &mut Room) -> bool {
-        let Binding { number: binding, text } = binding;
+        let Binding { number: binding, text, .. } = binding;
         if let Some(last) = self.entries.back_mut()
             && last.request == request
             && last.nth.wrapping_add(last.count) == nth
@@ -68,6 +82,24 @@ impl Asked {
         self.push(Entry { request, nth: 0, count, what: What::Script(script) }, room)
     }
 
+    /// A Parse was sent. False when there is no room to remember it.
+    pub fn parse(&mut self, request: u32, nth: u32, script: Arc<Script>, room: &mut Room) -> bool {
+        self.push(Entry { request, nth, count: 0, what: What::Parse(script) }, room)
+    }
+
+    /// The text of a request's first Parse.
+    pub fn parsed(&self, request: u32) -> Option<&Script> {
+        self.of(request).find_map(|entry| match &entry.what {
+            What::Parse(script) => Some(script.as_ref()),
+            _ => None,
+        })
+    }
+
+    fn of(&self, request: u32) -> impl Iterator<Item = &Entry> {
+        let there = self.entries.iter().skip_while(move |entry| before(entry.request, request));
+        there.take_while(move |entry| entry.request == request)
+    }
+
     fn push(&mut self, entry: Entry, room: &mut Room) -> bool {
         let fits = room.take();
         if fits {
@@ -78,11 +110,10 @@ impl Asked {
 
     /// What was asked for at a place of a request.
     pub fn find(&self, request: u32, nth: u32) -> Option<One> {
-        let of_request = self.entries.iter().skip_while(|entry| before(entry.request, request));
-        let mut of_request = of_request.take_while(|entry| entry.request == request);
-        let entry = of_request.find(|entry| nth.wrapping_sub(entry.nth) < entry.count)?;
+        let entry = self.of(request).find(|entry| nth.wrapping_sub(entry.nth) < entry.count)?;
         let place = nth.wrapping_sub(entry.nth);
         Some(match &entry.what {
+            What::Parse(_) => return None,
             What::Script(script) => One::OfScript(Arc::clone(script), usize::try_from(place).ok()?),
             What::Execute { binding, text } => One::OfBinding(binding.wrapping_add(place), text.clone()),
         })
@@ -102,8 +133,7 @@ impl Asked {
     pub fn answered_before(&mut self, request: u32, nth: u32, room: &mut Room) {
         while let Some(first) = self.entries.front()
             && first.request == request
-            && matches!(first.what, What::Execute { .. })
-            && first.nth.wrapping_add(first.count) <= nth
+            && first.is_before(nth)
         {
             self.entries.pop_front();
             room.give(1);

@@ -81,8 +81,6 @@ pub struct Dialogue {
     prepared: Prepared,
     portals: Portals,
     asked: Asked,
-    /// The last text that a request's Parse had, to blame it for an error before any Execute.
-    parsed: Option<(u32, Arc<Script>)>,
     /// When the last statement of a request ended.
     last: Option<(u32, Time)>,
     /// The longest statement of a request so far.
@@ -118,7 +116,9 @@ impl Dialogue {
             b'P' => {
                 let (name, text) = names::parse(said.body).unwrap_or_else(|| (said.body, unreadable()));
                 let text = shared.reader.read(text.bytes, text.cut);
-                self.parsed = Some((said.request, Arc::clone(&text)));
+                if !self.asked.parse(said.request, said.nth, Arc::clone(&text), &mut shared.asked) {
+                    shared.refused += 1;
+                }
                 shared.forgotten += self.prepared.define(name_hash(name), Some(text), &mut shared.names);
             }
             b'B' => self.bind(socket, said),
@@ -192,6 +192,7 @@ impl Dialogue {
         self.asked.answered_before(ended.request, ended.nth, &mut shared.asked);
         let rows = tag::rows(ended.tag).unwrap_or_else(|| u64::from(ended.rows));
         let mut statement = Suspended { query: None, took, rows, resumed: 0 };
+        let mut again = false;
         match one {
             Some(One::OfScript(script, place)) => self.run(&script, place, ended, &mut statement, shared),
             Some(One::OfBinding(number, text)) => {
@@ -209,12 +210,20 @@ impl Dialogue {
                     self.drop_suspended(socket, over, ended.at, Outcome::Completed);
                     return;
                 }
+                if ended.outcome != b'E' && self.portals.finish(number) {
+                    again = true;
+                    statement.resumed = 1;
+                }
             }
             None if ended.outcome == b'E' && !self.blame(ended, &mut statement) => return,
             None => {}
         }
         self.note_longest(ended.request, took, statement.query.as_ref());
-        let outcome = if ended.outcome == b'E' { Outcome::Failed } else { Outcome::Completed };
+        let outcome = match ended.outcome {
+            b'E' => Outcome::Failed,
+            _ if again => Outcome::Continued,
+            _ => Outcome::Completed,
+        };
         self.tell(
             socket,
             statement,
@@ -242,14 +251,14 @@ impl Dialogue {
 
     /// An error before or behind all Executes: the former is a Parse's, the latter nobody's.
     fn blame(&self, ended: &Ended<'_>, statement: &mut Suspended) -> bool {
-        match (&self.parsed, ended.executes) {
-            (Some((request, text)), Some(0)) if *request == ended.request => {
+        match (ended.executes, self.asked.parsed(ended.request)) {
+            (Some(0), Some(text)) => {
                 statement.query = text.statements.first().map(|spoken| Arc::clone(&spoken.query));
                 true
             }
             // A Query or an Execute that was not told.
-            (_, Some(executes)) => executes > ended.nth,
-            (_, None) => true,
+            (Some(executes), _) => executes > ended.nth,
+            (None, _) => true,
         }
     }
 
@@ -319,7 +328,9 @@ impl Dialogue {
     ) {
         let Suspended { query, took, rows, resumed } = statement;
         let id = query.as_ref().map(|query| query.id);
-        self.ended
-            .push((query, Statement { socket, query: id, ended, took, rows, outcome, resumed, sqlstate }));
+        self.ended.push((
+            query,
+            Statement { socket, pid: 0, query: id, ended, took, rows, outcome, resumed, sqlstate },
+        ));
     }
 }

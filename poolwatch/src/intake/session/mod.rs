@@ -26,7 +26,7 @@ use self::{
     told::Told,
 };
 use crate::{
-    event::{Event, Outcome, Request, RequestKind, SocketId, SqlState, Transaction},
+    event::{Event, Outcome, Request, RequestKind, SocketId, SqlState, Statement, Transaction},
     postgres::{sql::Reader, tag},
 };
 
@@ -85,7 +85,7 @@ impl Sessions {
             at: record.header.time,
         };
         session.dialogue.said(socket, &said, shared);
-        self.tell(socket, events);
+        self.tell((socket, record.header.pid), events);
     }
 
     /// An Execute of the unnamed portal was sent.
@@ -94,7 +94,7 @@ impl Sessions {
         let Some((session, shared)) = self.session(&record.header) else { return };
         let what = (record.statement, record.flags & BOUND != 0);
         session.dialogue.executed(socket, (record.request, record.nth), what, record.header.time, shared);
-        self.tell(socket, events);
+        self.tell((socket, record.header.pid), events);
     }
 
     /// A statement ended that is not its request's last one.
@@ -116,7 +116,7 @@ impl Sessions {
             executes: None,
         };
         session.dialogue.ended(socket, &ended, shared);
-        self.tell(socket, events);
+        self.tell((socket, record.header.pid), events);
     }
 
     /// A request was answered: tells its last statement, and completes it by its longest one's query.
@@ -157,11 +157,11 @@ impl Sessions {
         });
         let last = record.request.wrapping_add(record.merged.max(1) - 1);
         if record.flags & flags::NO_START != 0 {
-            self.tell(socket, events);
+            self.tell((socket, record.header.pid), events);
             return;
         }
         let longest = session.dialogue.answered(socket, last, request.ended, over, shared);
-        self.tell(socket, events);
+        self.tell((socket, record.header.pid), events);
         if let Some(query) = longest {
             request.query = Some(query.id);
             if self.told.is_news(query.id) {
@@ -192,9 +192,10 @@ impl Sessions {
     }
 
     /// Tells what ended, each query before its first statement.
-    fn tell(&mut self, socket: SocketId, events: &mut Vec<Event>) {
+    fn tell(&mut self, (socket, pid): (SocketId, u32), events: &mut Vec<Event>) {
         let Some(session) = self.dialogues.get_mut(&socket) else { return };
         for (query, statement) in session.dialogue.take() {
+            let statement = Statement { pid, ..statement };
             if let Some(query) = query
                 && self.told.is_news(query.id)
             {

@@ -24,6 +24,8 @@ pub struct Binding {
     pub number: u32,
     /// Its statement's text.
     pub text: Option<Arc<Script>>,
+    /// Its statement has ended.
+    finished: bool,
 }
 
 /// A statement that was answered by `PortalSuspended`.
@@ -52,7 +54,7 @@ impl Portals {
     /// A portal is bound; what it was bound to before, if that waits to be continued, is over.
     pub fn bind(&mut self, portal: u64, text: Option<Arc<Script>>) -> (Binding, Option<Suspended>) {
         self.bindings = self.bindings.wrapping_add(1);
-        let binding = Binding { number: self.bindings, text };
+        let binding = Binding { number: self.bindings, text, finished: false };
         let before = if portal == name_hash(b"") {
             self.unnamed.replace(binding.clone())
         } else if self.named.len() < PORTALS || self.named.contains_key(&portal) {
@@ -92,6 +94,13 @@ impl Portals {
         }
         self.suspended.insert(number, statement);
         None
+    }
+
+    /// A binding's statement ended. True when it had ended before: the portal was executed once more.
+    pub fn finish(&mut self, number: u32) -> bool {
+        let mut all = self.unnamed.iter_mut().chain(self.named.values_mut());
+        let current = all.find(|binding| binding.number == number);
+        current.is_some_and(|binding| std::mem::replace(&mut binding.finished, true))
     }
 
     /// A binding is continued, if it was suspended.

@@ -166,7 +166,7 @@ fn extended(request: u32, executes: u32, name: &str, outcome: u8, command: &str)
     }
 }
 
-use Outcome::{Completed, Failed};
+use Outcome::{Completed, Continued, Failed};
 
 #[test]
 fn each_statement_of_a_text_is_its_own() {
@@ -230,6 +230,27 @@ fn a_suspended_portal_is_continued_not_executed_anew() {
     let told = line.statements();
     assert_eq!(told.len(), 1);
     assert_eq!((told[0].0.as_str(), told[0].1.resumed, told[0].1.outcome), ("SELECT a", 2, Completed));
+}
+
+#[test]
+fn a_portal_that_ended_has_no_second_statement() {
+    let mut line = Line::new();
+    line.parse(0, "s", "SELECT x FROM a").say(0, b'B', b"c\0s\0\0\0\0\0\0\0");
+    for request in 0..2 {
+        line.say(request, b'E', b"c\0\0\0\0\x0a");
+        line.ready(&Answer { executed: 0, status: b'T', ..extended(request, 1, "", b'C', "SELECT 3") });
+    }
+    line.check(&[("SELECT a", Completed), ("SELECT a", Continued)]);
+}
+
+#[test]
+fn errors_of_texts_in_flight_are_each_their_own() {
+    let mut line = Line::new();
+    line.parse(0, "", "SELECT nowhere FROM a").parse(1, "", "SELECT nowhere FROM b");
+    for request in 0..2 {
+        line.ready(&Answer { outcomes: 1, executed: 0, ..extended(request, 0, "", b'E', "") });
+    }
+    line.check(&[("SELECT a", Failed), ("SELECT b", Failed)]);
 }
 
 #[test]

@@ -103,6 +103,7 @@ fn every_kind() -> Vec<Event> {
         Event::Query(Query { id: QueryId(7), summary: "SELECT shop".into(), operation: "SELECT".into() }),
         Event::Statement(Statement {
             socket,
+            pid: 42,
             query: Some(QueryId(7)),
             ended: at,
             took: Some(3000),

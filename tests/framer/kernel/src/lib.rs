@@ -7,6 +7,7 @@
 
 pub mod bindings;
 pub mod btf_maps;
+#[path = "calls.rs"]
 pub mod helpers;
 pub mod machine;
 pub mod programs;

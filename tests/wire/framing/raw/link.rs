@@ -22,7 +22,7 @@ use crate::{
 /// Version 3.0 of the protocol.
 pub const V3_0: u32 = 0x3_0000;
 /// Nothing here takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where to, and as whom.
 #[derive(Clone, Debug)]
@@ -175,6 +175,16 @@ impl Link {
     /// Says goodbye; the socket closes when the link is dropped.
     pub fn terminate(&mut self) -> Result<()> {
         self.send(&message::terminate())
+    }
+
+    /// Sets an option of the socket; `T` is what the kernel takes for it.
+    pub fn set<T>(&self, option: i32, value: &T) -> Result<()> {
+        let length = libc::socklen_t::try_from(size_of::<T>())?;
+        let value = std::ptr::from_ref(value).cast();
+        // SAFETY: the value is as long as said.
+        let failed = unsafe { libc::setsockopt(self.fd(), libc::SOL_SOCKET, option, value, length) };
+        ensure!(failed == 0, "option {option}: {}", Error::last_os_error());
+        Ok(())
     }
 
     /// Another descriptor of the same socket.

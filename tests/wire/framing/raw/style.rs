@@ -84,14 +84,15 @@ pub fn sendmsg(lengths: Vec<usize>) -> Put {
 }
 
 /// `sendmmsg` of messages of at most `step` bytes, each in two segments.
-pub fn sendmmsg(step: usize) -> Put {
+pub fn sendmmsg(step: usize, flags: i32) -> Put {
     Box::new(move |fd, bytes| {
         let mut vectors: Vec<_> = bytes.chunks(step).map(|chunk| cut(chunk, &[2])).collect();
         let mut messages: Vec<libc::mmsghdr> =
             vectors.iter_mut().map(|vector| libc::mmsghdr { msg_hdr: header(vector), msg_len: 0 }).collect();
         let length = u32::try_from(messages.len()).unwrap();
         // SAFETY: the messages' segments lie in `bytes`.
-        let sent = unsafe { libc::sendmmsg(fd, messages.as_mut_ptr(), length, libc::MSG_NOSIGNAL as _) };
+        let sent =
+            unsafe { libc::sendmmsg(fd, messages.as_mut_ptr(), length, (flags | libc::MSG_NOSIGNAL) as _) };
         let sent = done(sent as isize)?;
         Ok(messages[..sent].iter().map(|message| message.msg_len as usize).sum())
     })

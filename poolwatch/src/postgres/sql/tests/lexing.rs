@@ -67,6 +67,10 @@ fn check(text: &str) -> Result<(), TestCaseError> {
     if Tokens::of(text.as_bytes()).any(|token| token.open) {
         return Ok(());
     }
+    // The parser's crate makes a slice of a null pointer of a text without tokens.
+    if Tokens::of(text.as_bytes()).next().is_none() {
+        return Ok(());
+    }
     let Ok(tokens) = pg_query::scan_tokens(text) else { return Ok(()) };
     let theirs = tokens
         .iter()

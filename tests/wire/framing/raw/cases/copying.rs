@@ -59,8 +59,8 @@ fn copy_out(target: &Target) -> Result<Tally> {
     finish(link, ROUNDS)
 }
 
-/// As libpq does it: the Sync that goes with Execute is read in COPY mode and ignored, so a second one
-/// follows CopyDone, and there is one answer.
+/// As `libpq` does it: the Sync that goes with Execute is read in COPY mode and ignored, so a second one
+/// follows the end of the data, and there is one answer.
 fn copy_in_extended(target: &Target) -> Result<Tally> {
     let mut link = with_table(target)?;
     for _ in 0..ROUNDS {

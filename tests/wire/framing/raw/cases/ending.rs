@@ -37,12 +37,7 @@ fn reset_in_answer(target: &Target) -> Result<Tally> {
     link.send(&query("select repeat('r', 1000) from generate_series(1, 200000)"))?;
     link.until(b'D', 100)?;
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-    // SAFETY: an option that is a struct linger.
-    let failed = unsafe {
-        let length = std::mem::size_of_val(&linger) as libc::socklen_t;
-        libc::setsockopt(link.fd(), libc::SOL_SOCKET, libc::SO_LINGER, (&raw const linger).cast(), length)
-    };
-    ensure!(failed == 0, "SO_LINGER");
+    link.set(libc::SO_LINGER, &linger)?;
     Ok(Tally::of(&link, calls))
 }
 

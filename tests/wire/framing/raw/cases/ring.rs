@@ -1,4 +1,4 @@
-//! Requests and answers that io_uring moves.
+//! Requests and answers that `io_uring` moves.
 
 use std::{
     io::Error,
@@ -102,7 +102,7 @@ fn connected(
 fn unix(path: &str) -> Result<(libc::sockaddr_un, libc::socklen_t)> {
     // SAFETY: zeros are a value.
     let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
-    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    address.sun_family = libc::sa_family_t::try_from(libc::AF_UNIX)?;
     ensure!(path.len() < address.sun_path.len(), "a long path");
     for (to, from) in address.sun_path.iter_mut().zip(path.bytes()) {
         *to = from.cast_signed();
@@ -113,7 +113,7 @@ fn unix(path: &str) -> Result<(libc::sockaddr_un, libc::socklen_t)> {
 fn inet(target: &Target) -> Result<(libc::sockaddr_in, libc::socklen_t)> {
     let ip: std::net::Ipv4Addr = target.host.parse()?;
     let address = libc::sockaddr_in {
-        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_family: libc::sa_family_t::try_from(libc::AF_INET)?,
         sin_port: target.port.to_be(),
         sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) },
         sin_zero: [0; 8],

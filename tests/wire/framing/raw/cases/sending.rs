@@ -26,7 +26,8 @@ pub const ALL: &[(&str, Case)] = &[
     ("sendmsg", |target| sent(target, style::sendmsg(vec![5, 0, 0, 7, 1]))),
     ("sendmsg_200", |target| sent(target, style::sendmsg(vec![1; 200]))),
     ("writev_1000", writev_1000),
-    ("sendmmsg", |target| sent(target, style::sendmmsg(9))),
+    ("sendmmsg", |target| sent(target, style::sendmmsg(9, 0))),
+    ("sendmmsg_partial", sendmmsg_partial),
     ("partial_writes", partial_writes),
     ("zero_sends", zero_sends),
     ("more_to_come", more_to_come),
@@ -71,19 +72,33 @@ fn writev_1000(target: &Target) -> Result<Tally> {
     finish(link, 50)
 }
 
+/// A small send buffer, and `sendmmsg` that does not wait: messages go out in part, and the call again.
+fn sendmmsg_partial(target: &Target) -> Result<Tally> {
+    let mut link = Link::open(target)?;
+    link.set(libc::SO_SNDBUF, &4096i32)?;
+    let mut several = style::sendmmsg(3000, libc::MSG_DONTWAIT);
+    link.puts(Box::new(move |fd, bytes| {
+        loop {
+            match several(fd, &bytes[..bytes.len().min(12_000)]) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => style::poll(fd, libc::POLLOUT),
+                other => return other,
+            }
+        }
+    }));
+    let long = "m".repeat(50_000);
+    for _ in 0..10 {
+        link.ask(&extended("select length($1::text) + 2", &[&long]))?;
+        link.ask(&query("select 1"))?;
+    }
+    finish(link, 20)
+}
+
 /// A small send buffer that does not wait: the kernel takes what fits, or says EAGAIN.
 fn partial_writes(target: &Target) -> Result<Tally> {
     let again = std::sync::Arc::new(AtomicU64::new(0));
     let counted = std::sync::Arc::clone(&again);
     let mut link = Link::open(target)?;
-    let size: libc::c_int = 4096;
-    // SAFETY: an option that is one int.
-    let failed = unsafe {
-        let length = std::mem::size_of_val(&size) as libc::socklen_t;
-        let value = (&raw const size).cast();
-        libc::setsockopt(link.fd(), libc::SOL_SOCKET, libc::SO_SNDBUF, value, length)
-    };
-    ensure!(failed == 0, "SO_SNDBUF");
+    link.set(libc::SO_SNDBUF, &4096i32)?;
     link.puts(Box::new(move |fd, bytes| {
         loop {
             let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;

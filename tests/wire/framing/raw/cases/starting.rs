@@ -125,7 +125,7 @@ fn gss_accepted(target: &Target) -> Result<Tally> {
     Ok(Tally { connections: 1, ..Tally::default() })
 }
 
-/// AuthenticationCleartextPassword, answered by the client itself.
+/// A request for a password in the clear, answered by the client itself.
 fn password(target: &Target) -> Result<Tally> {
     let mut link = plain(target)?;
     link.send(&target.startup())?;

@@ -1,4 +1,4 @@
-//! Bytes that pass from file to socket inside the kernel, or through io_uring.
+//! Bytes that pass from file to socket inside the kernel, or through `io_uring`.
 
 use std::{io::Error, os::fd::RawFd};
 

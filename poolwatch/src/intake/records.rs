@@ -1,0 +1,103 @@
+//! Records' bytes in, in the order of the ring; out go sightings, and statements joined to their texts.
+//!
+//! Total: whatever the bytes are, they become sightings or a count.
+
+use super::{
+    decode::{Decoded, Sighting, Unreadable, decode},
+    session::Sessions,
+};
+use crate::event::{Event, SocketId};
+
+/// What was taken since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Records taken.
+    pub records: u64,
+    /// Records that could not be read, by [`Unreadable`].
+    pub unreadable: [u64; 3],
+    /// Startup messages that were cut.
+    pub cut: u64,
+}
+
+/// Reads records and remembers what their connections said.
+#[derive(Default)]
+pub struct Records {
+    totals: Totals,
+    sessions: Sessions,
+    told: Vec<Event>,
+}
+
+impl Records {
+    /// Remembers nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What statements had to be forgotten, by place.
+    pub fn lost(&self) -> [(&'static str, u64); 3] {
+        self.sessions.lost()
+    }
+
+    /// A connection is gone without a record of it.
+    pub fn forget(&mut self, socket: SocketId) {
+        self.sessions.close(socket);
+    }
+
+    /// What was taken since the start.
+    pub const fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Takes one record.
+    pub fn take(&mut self, record: &[u8], sightings: &mut Vec<Sighting>) {
+        self.totals.records += 1;
+        match decode(record) {
+            Ok(decoded) => self.read(decoded, sightings),
+            Err(unreadable) => {
+                let slot = match unreadable {
+                    Unreadable::Short => 0,
+                    Unreadable::Kind => 1,
+                    Unreadable::Field => 2,
+                };
+                if let Some(count) = self.totals.unreadable.get_mut::<usize>(slot) {
+                    *count += 1;
+                }
+            }
+        }
+    }
+
+    /// One record becomes sightings, the statements that ended with it first.
+    fn read(&mut self, decoded: Decoded<'_>, sightings: &mut Vec<Sighting>) {
+        let mut last = None;
+        let pid = match decoded {
+            Decoded::Message(record, piece) => {
+                self.sessions.message(&record, piece, &mut self.told);
+                record.header.pid
+            }
+            Decoded::Execute(record) => {
+                self.sessions.execute(&record, &mut self.told);
+                record.header.pid
+            }
+            Decoded::Statement(record) => {
+                self.sessions.statement(&record, &mut self.told);
+                record.header.pid
+            }
+            Decoded::Request(mut request, record) => {
+                self.sessions.request(&record, &mut request, &mut self.told);
+                last = Some(Sighting::of(Event::Request(request), record.header.pid));
+                record.header.pid
+            }
+            Decoded::Sighting(sighting) => {
+                if let Some(Event::Close { socket, .. }) = &sighting.event {
+                    self.sessions.close(*socket);
+                }
+                let pid = sighting.pid;
+                last = Some(sighting);
+                pid
+            }
+        };
+        sightings.extend(self.told.drain(..).map(|event| Sighting::of(event, pid)));
+        self.totals.cut += u64::from(last.as_ref().is_some_and(|sighting| sighting.cut));
+        sightings.extend(last);
+    }
+}
