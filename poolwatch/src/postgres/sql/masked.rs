@@ -196,5 +196,5 @@ impl Masker {
 
 /// A control character but for spaces, or a backslash.
 const fn is_strange(byte: u8) -> bool {
-    ((byte < b' ') & !((byte >= b'\t') & (byte <= b'\r'))) | (byte == b'\\') | (byte == 0x7f)
+    (byte < b' ' && !matches!(byte, b'\t'..=b'\r')) || byte == b'\\' || byte == 0x7f
 }

@@ -151,17 +151,13 @@ fn places_that_matter_are_part_of_the_key() {
         for (at, value) in VALUES.iter().enumerate() {
             for other in [value, VALUES.get(at + 1).unwrap_or(value), VALUES.first().unwrap_or(value)] {
                 let mut values = [value, other].into_iter().cycle();
-                let parts: Vec<&str> = place.split('@').collect();
-                let text: String = parts
-                    .iter()
-                    .enumerate()
-                    .map(|(i, part)| {
-                        format!(
-                            "{part}{}",
-                            if i + 1 < parts.len() { values.next().unwrap_or(value) } else { "" }
-                        )
-                    })
-                    .collect();
+                let mut text = String::new();
+                for part in place.split_inclusive('@') {
+                    text.push_str(part.trim_end_matches('@'));
+                    if part.ends_with('@') {
+                        text.push_str(values.next().unwrap_or(value));
+                    }
+                }
                 let mut masker = Masker::default();
                 let Some(key) = masker.key(text.as_bytes()) else { continue };
                 let script = alone(&text);
