@@ -183,9 +183,16 @@ impl<'a> Tokens<'a> {
 impl<'a> Iterator for Tokens<'a> {
     type Item = Token<'a>;
 
+    #[allow(clippy::inline_always, reason = "a token then stays in registers: half of the time")]
+    #[inline(always)]
     fn next(&mut self) -> Option<Token<'a>> {
         let start = self.run(self.at, is_space);
         let first = *self.text.get(start)?;
+        if begins_word(first) && self.byte(start + 1) != b'\'' && self.byte(start + 1) != b'&' {
+            let end = self.run(start + 1, is_in_word);
+            self.at = end;
+            return Some(Token { kind: Kind::Word, start, text: self.text.get(start..end)?, open: false });
+        }
         let second = self.byte(start + 1);
         let (kind, end, open) = match first {
             b'-' if second == b'-' => {
@@ -214,7 +221,8 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-const fn is_space(byte: u8) -> bool {
+/// Whether it parts tokens.
+pub const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }
 
@@ -223,6 +231,27 @@ const fn begins_word(byte: u8) -> bool {
 }
 
 /// Whether a word, once begun, goes on with it.
-pub const fn is_in_word(byte: u8) -> bool {
+const fn is_in_word(byte: u8) -> bool {
     begins_word(byte) || byte.is_ascii_digit() || byte == b'$'
+}
+
+/// Whether operators are made of it.
+pub const fn is_operator(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'=' | b'<'
+            | b'>'
+            | b'+'
+            | b'-'
+            | b'*'
+            | b'/'
+            | b'%'
+            | b'^'
+            | b'|'
+            | b'&'
+            | b'~'
+            | b'!'
+            | b'@'
+            | b'#'
+    )
 }

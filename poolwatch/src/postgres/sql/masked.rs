@@ -5,9 +5,7 @@
 //! control characters, any other quoting than `'…'`, anything but queries. A literal that stands where it
 //! might matter (the type `float(24)`, an array's bounds, a setting) stays in the key as it is.
 
-use std::iter::Peekable;
-
-use super::lexer::{Kind, Token, Tokens};
+use super::lexer::{Kind, Token, Tokens, is_operator, is_space};
 
 /// Statements whose literals are expressions.
 const VERBS: [&[u8]; 7] = [b"select", b"insert", b"update", b"delete", b"with", b"execute", b"call"];
@@ -17,6 +15,10 @@ const BEFORE: [&[u8]; 12] = [
     b"and", b"between", b"else", b"ilike", b"like", b"limit", b"not", b"offset", b"or", b"select", b"then",
     b"when",
 ];
+/// Words behind which a number in brackets is part of the tree: the grammar makes a type or a precision of
+/// it. Elsewhere in queries numbers become constants, but for the bounds of arrays.
+#[rustfmt::skip]
+const PRECISE: [&[u8]; 5] = [b"current_time", b"current_timestamp", b"float", b"localtime", b"localtimestamp"];
 /// Depth of brackets that is followed.
 const DEPTH: usize = 32;
 /// Longest number that is an integer to the grammar, whatever its digits.
@@ -45,51 +47,61 @@ struct Group {
 #[derive(Default)]
 pub struct Masker {
     key: Vec<u8>,
+    /// The text up to here is in the key, or was left out of it.
+    taken: usize,
     groups: Vec<Group>,
 }
 
 impl Masker {
     /// The key; `None` when there is none, or no literal to leave out.
     pub fn key(&mut self, text: &[u8]) -> Option<&[u8]> {
-        let strange =
-            |byte: u8| (byte < b' ' && !matches!(byte, b'\t'..=b'\r')) || byte == b'\\' || byte == 0x7f;
-        if text.iter().any(|byte| strange(*byte)) {
+        // Each byte, because that is many at once.
+        let strange = text.iter().fold(0, |found, byte| found | u8::from(is_strange(*byte)));
+        if strange != 0 {
             return None;
         }
         self.key.clear();
+        self.taken = 0;
         self.groups.clear();
         self.groups.push(Group { expressions: true, ..Group::default() });
-        self.mask(text)?.then_some(&self.key)
+        self.mask(text)?.then(|| {
+            self.take(text, text.len());
+            self.key.as_slice()
+        })
     }
 
     /// Whether a literal was left out; `None` to give up.
     fn mask(&mut self, text: &[u8]) -> Option<bool> {
-        let mut tokens = Tokens::of(text).peekable();
-        let first = tokens.peek().filter(|first| VERBS.iter().any(|verb| first.is(verb)))?;
-        let mut before = Token { kind: Kind::Sign(b';'), start: first.start, text: b"", open: false };
-        let mut found = false;
-        while let Some(token) = tokens.next() {
+        let mut before = Token { kind: Kind::Sign(b';'), start: 0, text: b"", open: false };
+        let (mut found, mut ended) = (false, false);
+        for token in Tokens::of(text) {
             let strings = token.kind == Kind::String && before.kind == Kind::String;
-            if token.open || strings || matches!(token.kind, Kind::Comment | Kind::Special) {
+            if token.open || strings || ended || matches!(token.kind, Kind::Comment | Kind::Special) {
                 return None;
             }
-            if token.kind == Kind::Sign(b';') && tokens.peek().is_some() {
+            if before.text.is_empty() && !VERBS.iter().any(|verb| token.is(verb)) {
                 return None;
             }
-            // Where there was a space, however wide.
-            if token.start > before.end() {
-                self.key.push(b' ');
-            }
-            match self.literal(&token, &before)? {
+            ended = token.kind == Kind::Sign(b';');
+            match self.literal(&token, &before) {
                 Some(mark) => {
                     found = true;
-                    self.leave_out(mark, &before, &mut tokens);
+                    self.take(text, token.start);
+                    self.taken = token.end();
+                    self.leave_out(mark, &before, text);
                 }
-                None => self.keep(&token, &before)?,
+                None => self.keep(text, &token, &before)?,
             }
-            before = token;
+            // Field by field: as a whole it would have to wait for its parts.
+            (before.kind, before.text) = (token.kind, token.text);
         }
         Some(found)
+    }
+
+    /// The text up to there, as it is.
+    fn take(&mut self, text: &[u8], end: usize) {
+        self.key.extend_from_slice(text.get(self.taken..end).unwrap_or_default());
+        self.taken = end;
     }
 
     fn group(&mut self) -> Option<&mut Group> {
@@ -97,32 +109,27 @@ impl Masker {
     }
 
     /// The mark of a literal that may be left out here.
-    fn literal(&mut self, token: &Token<'_>, before: &Token<'_>) -> Option<Option<u8>> {
+    fn literal(&self, token: &Token<'_>, before: &Token<'_>) -> Option<u8> {
         let mark = match token.kind {
             Kind::Digits if token.text.len() <= INTEGER => NUMBER,
             // Bytes that are not UTF-8 change how the whole text is read.
-            Kind::String => std::str::from_utf8(token.text).ok().map(|_| STRING)?,
-            _ => return Some(None),
+            Kind::String if std::str::from_utf8(token.text).is_ok() => STRING,
+            _ => return None,
         };
-        let expressions = self.group()?.expressions;
         let safe = match before.kind {
-            Kind::Sign(b'(' | b',' | b'[') => expressions,
+            Kind::Sign(b'(' | b',') => self.groups.last().is_some_and(|group| group.expressions),
             Kind::Sign(sign) => is_operator(sign),
             Kind::Word => BEFORE.iter().any(|word| before.is(word)),
             _ => false,
         };
-        Some(safe.then_some(mark))
+        safe.then_some(mark)
     }
 
     /// One mark for a literal; a list's third and later ones of a sort have none.
-    fn leave_out<'a>(
-        &mut self,
-        mark: u8,
-        before: &Token<'_>,
-        tokens: &mut Peekable<impl Iterator<Item = Token<'a>>>,
-    ) {
+    fn leave_out(&mut self, mark: u8, before: &Token<'_>, text: &[u8]) {
         let begins = matches!(before.kind, Kind::Sign(b'(' | b','));
-        let ends = tokens.peek().is_some_and(|next| matches!(next.kind, Kind::Sign(b')' | b',')));
+        let mut rest = text.get(self.taken..).unwrap_or_default().iter();
+        let ends = rest.find(|byte| !is_space(**byte)).is_some_and(|next| matches!(next, b')' | b','));
         let Some(group) = self.groups.last_mut() else { return };
         let run = group.run.take().filter(|(sort, _, _)| *sort == mark && before.kind == Kind::Sign(b','));
         if let Some((_, count @ 2.., end)) = run.filter(|_| ends && group.list) {
@@ -137,37 +144,38 @@ impl Masker {
     }
 
     /// A token as it is; `None` to give up.
-    fn keep(&mut self, token: &Token<'_>, before: &Token<'_>) -> Option<()> {
-        let start = self.key.len();
-        self.key.extend_from_slice(token.text);
+    fn keep(&mut self, text: &[u8], token: &Token<'_>, before: &Token<'_>) -> Option<()> {
         match token.kind {
-            Kind::Sign(b'(' | b'[') => return self.open(token, before, start),
-            Kind::Sign(b')' | b']') => return self.close(),
-            _ => {}
-        }
-        let end = self.key.len();
-        let group = self.group()?;
-        if token.kind != Kind::Sign(b',') {
-            group.run = None;
-            group.rows = token.is(b"values").then_some((end, end));
+            Kind::Sign(b',') => {}
+            Kind::Sign(b'(' | b'[') => {
+                self.take(text, token.start);
+                return self.open(token, before);
+            }
+            Kind::Sign(b')' | b']') => {
+                self.take(text, token.end());
+                return self.close();
+            }
+            _ => {
+                let values = token.is(b"values");
+                let group = self.group()?;
+                group.run = None;
+                group.rows = values.then_some((0, 0));
+            }
         }
         Some(())
     }
 
-    fn open(&mut self, token: &Token<'_>, before: &Token<'_>, start: usize) -> Option<()> {
+    fn open(&mut self, token: &Token<'_>, before: &Token<'_>) -> Option<()> {
+        let start = self.key.len();
         let outer = self.group()?;
         outer.run = None;
         let row = outer.rows.is_some() && token.kind == Kind::Sign(b'(');
-        let expressions = match token.kind {
-            Kind::Sign(b'[') => before.is(b"array"),
-            _ => !before.is(b"float"),
-        };
+        let expressions = token.kind == Kind::Sign(b'(') && !PRECISE.iter().any(|word| before.is(word));
         let list = row || before.is(b"in");
-        let inner = Group { expressions, list, row: row.then_some(start), ..Group::default() };
         if self.groups.len() >= DEPTH {
             return None;
         }
-        self.groups.push(inner);
+        self.groups.push(Group { expressions, list, row: row.then_some(start), ..Group::default() });
         Some(())
     }
 
@@ -186,22 +194,7 @@ impl Masker {
     }
 }
 
-const fn is_operator(sign: u8) -> bool {
-    matches!(
-        sign,
-        b'=' | b'<'
-            | b'>'
-            | b'+'
-            | b'-'
-            | b'*'
-            | b'/'
-            | b'%'
-            | b'^'
-            | b'|'
-            | b'&'
-            | b'~'
-            | b'!'
-            | b'@'
-            | b'#'
-    )
+/// A control character but for spaces, or a backslash.
+const fn is_strange(byte: u8) -> bool {
+    (byte < b' ' && !matches!(byte, b'\t'..=b'\r')) || byte == b'\\' || byte == 0x7f
 }

@@ -25,8 +25,8 @@ use self::{
 };
 use crate::event::{QUERIES, Query};
 
-/// Longest text that is read; what is longer is taken as cut there. Bytes. The parser takes about a
-/// microsecond for a byte of the worst that fits in here.
+/// Longest text that is read; what is longer is taken as cut there. Bytes. The parser takes up to
+/// three microseconds a byte for the worst that fits in here.
 pub const LONGEST_TEXT: usize = 8 << 10;
 /// Texts that are remembered, in each of two generations.
 const TEXTS: Bound = Bound { entries: 4096, bytes: 4 << 20 };
@@ -185,9 +185,9 @@ impl Reader {
         let query = self.one(found.query);
         let effect = match (found.does, found.prepares) {
             (Does::Prepare(name), Some(prepared)) => Effect::Prepare { name, query: self.one(prepared) },
-            (Does::Prepare(name), None) => Effect::Deallocate { name },
             (Does::Execute(name), _) => Effect::Execute { name },
-            (Does::Deallocate(name), _) => Effect::Deallocate { name },
+            // Of a name that stands for something unknown, nothing may be said.
+            (Does::Prepare(name) | Does::Deallocate(name), _) => Effect::Deallocate { name },
             (Does::DeallocateAll, _) => Effect::DeallocateAll,
             (Does::Nothing, _) => Effect::None,
         };

@@ -6,16 +6,33 @@
 
 use std::borrow::Cow;
 
-use super::lexer::Tokens;
+use super::lexer::{Kind, Tokens, is_operator};
 
-/// The text; `None` when it cannot be told where its literals end.
+/// Longest run of signs that is given to the parser: its time grows with the square of it. No operator is
+/// longer.
+const SIGNS: usize = 64;
+
+/// The text; `None` when it cannot be told where its literals end, or when it is made to be slow.
 pub fn readable(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let text = decoded(bytes)?;
+    if longest_signs(text.as_bytes()) > SIGNS {
+        return None;
+    }
     // The parser's time grows with the square of their depth.
     if Tokens::of(text.as_bytes()).any(|token| token.nests()) {
         return Some(Cow::Owned(without_comments(&text)));
     }
     Some(text)
+}
+
+fn longest_signs(text: &[u8]) -> usize {
+    let (mut longest, mut run, mut end) = (0, 0, 0);
+    for token in Tokens::of(text).filter(|token| matches!(token.kind, Kind::Sign(sign) if is_operator(sign)))
+    {
+        run = if token.start == end { run + 1 } else { 1 };
+        (longest, end) = (longest.max(run), token.end());
+    }
+    longest
 }
 
 /// With spaces in their place.
@@ -47,6 +64,13 @@ mod tests {
         assert_eq!(readable("größe".as_bytes()).as_deref(), Some("größe"));
         assert_eq!(readable(b"gr\xf6\xdfe").as_deref(), Some("größe"));
         assert_eq!(readable(b"E'\x95\\'"), None);
+    }
+
+    #[test]
+    fn endless_operators_are_not_read() {
+        assert!(readable(format!("SELECT 1 {} 1 /****/", "+ ++".repeat(100)).as_bytes()).is_some());
+        assert_eq!(readable(format!("SELECT 1 {} 1", "+".repeat(65)).as_bytes()), None);
+        assert!(readable(format!("SELECT 1 {} x", "-".repeat(500)).as_bytes()).is_some());
     }
 
     #[test]

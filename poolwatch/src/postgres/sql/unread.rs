@@ -87,7 +87,7 @@ pub fn ambiguous(text: &[u8]) -> bool {
 
 /// The tokens that were captured whole: of a cut text, the last one may go on.
 fn whole(text: &[u8], cut: bool) -> impl Iterator<Item = Token<'_>> + Clone {
-    Tokens::spoken(text).take_while(move |token| !token.open && !(cut && token.end() == text.len()))
+    Tokens::spoken(text).take_while(move |token| !token.open && (!cut || token.end() < text.len()))
 }
 
 fn operation(text: &[u8], cut: bool) -> Option<&'static str> {
@@ -209,7 +209,7 @@ fn hash(text: &[u8], cut: bool, summary: &str) -> u64 {
     hash.finish()
 }
 
-/// FNV-1a, mixed at the end: the same from run to run, and never libpg_query's.
+/// FNV-1a, mixed at the end: the same from run to run, and never `libpg_query`'s.
 struct Hash(u64);
 
 const fn seeded() -> Hash {

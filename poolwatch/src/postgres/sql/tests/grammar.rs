@@ -56,7 +56,7 @@ fn put(text: &mut String, piece: &Piece, filling: &Filling, used: &mut usize) {
         Piece::Fixed(fixed) => text.push_str(fixed),
         Piece::Number => text.push_str(&(number % 100).to_string()),
         Piece::LongNumber => text.push_str(&(u64::from(number) * u64::from(number)).to_string()),
-        Piece::Text => text.push_str(&format!("'{}'", filling.texts[*used % filling.texts.len()])),
+        Piece::Text => text.extend(["'", &filling.texts[*used % filling.texts.len()], "'"]),
         Piece::Numbers => {
             let list: Vec<String> = (0..length).map(|i| (number as usize % 90 + i).to_string()).collect();
             text.push_str(&list.join(","));

@@ -15,11 +15,17 @@ const PIECES: &[&str] = &[
     "[", "]", "E'", "U&'", "U&\"", "B'", "X'", "N'", "0x1f", "1_000", "@", "#", "%", "text", "?", "é'",
 ];
 
+fn place(token: &pg_query::protobuf::ScanToken) -> (usize, usize) {
+    let at = |place: i32| usize::try_from(place).expect("a place in a text");
+    (at(token.start), at(token.end))
+}
+
 /// What matters, of one token of the scanner.
 fn kind(token: &pg_query::protobuf::ScanToken, text: &str) -> Option<Kind> {
     let bytes = text.as_bytes();
-    let first = bytes[token.start as usize];
-    let quoted = first == b'"' || bytes[token.start as usize..token.end as usize].get(1) == Some(&b'&');
+    let (start, end) = place(token);
+    let first = bytes[start];
+    let quoted = first == b'"' || bytes[start..end].get(1) == Some(&b'&');
     if token.keyword_kind != KeywordKind::NoKeyword as i32 {
         return Some(Kind::Word);
     }
@@ -68,7 +74,7 @@ fn check(text: &str) -> Result<(), TestCaseError> {
     let Ok(tokens) = pg_query::scan_tokens(text) else { return Ok(()) };
     let theirs = tokens
         .iter()
-        .filter_map(|token| Some((kind(token, text)?, token.start as usize, token.end as usize)))
+        .filter_map(|token| kind(token, text).map(|kind| (kind, place(token).0, place(token).1)))
         .collect();
     prop_assert_eq!(joined(ours(text)), joined(theirs), "{}", text);
     Ok(())
@@ -81,7 +87,10 @@ proptest! {
     fn tokens_are_the_scanners(pieces in vec(select(PIECES), 0..14)) {
         let text = pieces.concat();
         // Strings on several lines are one literal there, and two here; `1..2` is three tokens there.
-        prop_assume!(!text.contains("..") && !text.contains('\n') && !text.contains("f-") && !text.contains("f+"));
+        let parted = text.contains('\'') && text.contains('\n');
+        if parted || text.contains("..") {
+            return Ok(());
+        }
         check(&text)?;
     }
 
