@@ -2,7 +2,6 @@
 //!
 //! Names and signatures are `aya_ebpf`'s, so that the probes' files compile unchanged. A map's value
 //! keeps its address, and stays readable until the next hook after its removal, as the kernel's does.
-#![allow(clippy::missing_panics_doc, clippy::indexing_slicing, reason = "what is wrong here is to fail the test")]
 #![allow(missing_docs, reason = "the names are aya_ebpf's, and documented there")]
 #![allow(clippy::missing_panics_doc, reason = "a panic here is a test's failure")]
 #![allow(clippy::missing_safety_doc, reason = "aya_ebpf's functions, each with its reason there")]
