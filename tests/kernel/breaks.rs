@@ -184,9 +184,9 @@ impl Broken {
         ensure!(cut <= closed, "{what}: {errors:?} of {closed} closed");
         let known = ["closed", "unavailable", "refused", "reset"];
         ensure!(errors.keys().all(|error| known.contains(&error.as_str())), "{what}: {errors:?}");
-        let lost: Vec<_> =
+        let missing: Vec<_> =
             page.matching("poolwatch_events_lost_total", &[]).filter(|sample| sample.value > 0.0).collect();
-        ensure!(lost.is_empty(), "{what}: {lost:?}");
+        ensure!(missing.is_empty(), "{what}: {missing:?}");
         Ok(())
     }
 }
