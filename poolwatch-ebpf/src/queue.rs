@@ -133,13 +133,16 @@ pub unsafe fn oldest_started(c: &mut Connection) -> u64 {
 unsafe fn settle_early(c: &mut Connection, w: &Walk) {
     c.early -= 1;
     let (at, status) = (c.early_at, c.early_status as u8);
-    c.flags |= flags::EARLY as u32;
-    if c.kept == 0 {
-        c.flags |= flags::APPROXIMATE as u32;
-    }
+    // Counts are the last early answer's, or those of one that came after it.
+    let others = c.kept == 0 || c.early > 0;
+    c.flags |= flags::EARLY as u32 | if others { flags::APPROXIMATE as u32 } else { 0 };
     unsafe { answer_oldest(c, w, at, status) };
+    let begun = c.kept == 0;
     c.kept = 0;
     emit::clear_answer(c);
+    if begun {
+        c.flags |= flags::APPROXIMATE as u32;
+    }
 }
 
 /// A ReadyForQuery was read. False when its request is still to come, and the answer's counts are kept.
@@ -178,7 +181,7 @@ unsafe fn answer_oldest(c: &mut Connection, w: &Walk, at: u64, status: u8) {
 #[inline(always)]
 unsafe fn unasked(c: &mut Connection, w: &Walk, status: u8) -> bool {
     let race = c.sender != 0 && c.sender != kernel::thread() && c.no_credit == 0;
-    if race && c.sending == 0 {
+    if race {
         c.early += 1;
         c.early_at = w.now;
         c.early_status = status as u32;

@@ -116,7 +116,8 @@ pub unsafe fn statement(c: &mut Connection, now: u64) {
             header(&raw mut (*record).header, Kind::Statement, c.pid, c.socket, now, 0);
             (*record).header.time = c.outcome_at;
             (*record).started = queue::oldest_started(c);
-            (*record).request = c.answered;
+            // Behind the answers that overtook their requests.
+            (*record).request = c.answered.wrapping_add(c.early).wrapping_sub(c.kept as u32);
             (*record).nth = c.outcomes.wrapping_sub(1);
             (*record).rows = c.last_rows;
             (*record).outcome = c.outcome;
