@@ -34,11 +34,21 @@ pub struct Conversation {
     pub server: Vec<Line>,
     /// The client's next message waits for all that the server said so far.
     waits: usize,
+    /// COPY data only behind a Query.
+    copies_by_query: bool,
 }
 
 /// Draws one.
 pub fn conversation(choices: &Choices<'_>) -> Conversation {
-    let mut c = Conversation::default();
+    drawn(Conversation::default(), choices)
+}
+
+/// Draws one whose COPY data comes behind a Query alone.
+pub fn without_copy_by_execute(choices: &Choices<'_>) -> Conversation {
+    drawn(Conversation { copies_by_query: true, ..Conversation::default() }, choices)
+}
+
+fn drawn(mut c: Conversation, choices: &Choices<'_>) -> Conversation {
     c.open(choices);
     let mut steps = 0;
     while !choices.is_empty() && steps < STEPS {
@@ -108,7 +118,7 @@ impl Conversation {
         match choices.below(8) {
             0..=2 => self.query(choices),
             3..=5 => self.flight(choices),
-            6 if choices.once_in(2) => self.copy_by_execute(choices),
+            6 if !self.copies_by_query && choices.once_in(2) => self.copy_by_execute(choices),
             6 => self.copy(choices),
             _ => self.function(choices),
         }

@@ -16,6 +16,8 @@ pub mod machine;
 pub mod message;
 pub mod noise;
 pub mod run;
+pub mod side;
+pub mod threads;
 pub mod told;
 
 /// The probes' files, each under the name that their own crate gives it.

@@ -4,9 +4,10 @@ use poolwatch_ebpf::wire::{Counter, Kind};
 
 use crate::{
     choices::Choices,
-    conversation::{Conversation, Line, conversation},
+    conversation::{Conversation, conversation},
     judge::judge,
     machine::{Form, Machine, PEEK},
+    side::{Crossed, Side},
     told::told,
 };
 
@@ -23,64 +24,6 @@ impl Drop for Trace {
         if std::thread::panicking() {
             eprintln!("calls:\n{}", self.0.join("\n"));
         }
-    }
-}
-
-/// When each byte of a stream crossed the socket.
-#[derive(Default)]
-struct Crossed {
-    bytes: Vec<u8>,
-    /// Offsets at which calls ended, with their times.
-    calls: Vec<(usize, u64)>,
-}
-
-impl Crossed {
-    fn at(&self, offset: usize) -> u64 {
-        self.calls.iter().find(|(end, _)| offset < *end).map_or(0, |(_, time)| *time)
-    }
-}
-
-/// One side's stream and how far it got.
-struct Side<'a> {
-    lines: &'a [Line],
-    /// Whole lines that crossed.
-    whole: usize,
-    /// Bytes of the next line that crossed.
-    part: usize,
-    crossed: Crossed,
-}
-
-impl<'a> Side<'a> {
-    fn new(lines: &'a [Line]) -> Self {
-        Self { lines, whole: 0, part: 0, crossed: Crossed::default() }
-    }
-
-    fn done(&self) -> bool {
-        self.whole == self.lines.len()
-    }
-
-    /// What may be said now, given what the other side said; at most `most` lines.
-    fn ready(&self, other: usize, most: usize) -> Vec<u8> {
-        let lines = self.lines.get(self.whole..).unwrap_or_default();
-        let ready = lines.iter().take_while(|line| line.after <= other).take(most);
-        let bytes: Vec<u8> = ready.flat_map(|line| line.bytes.iter().copied()).collect();
-        bytes.get(self.part..).unwrap_or_default().to_vec()
-    }
-
-    fn advance(&mut self, bytes: &[u8], now: u64) {
-        self.crossed.bytes.extend_from_slice(bytes);
-        self.crossed.calls.push((self.crossed.bytes.len(), now));
-        let mut left = bytes.len() + self.part;
-        while let Some(line) = self.lines.get(self.whole).filter(|line| line.bytes.len() <= left) {
-            left -= line.bytes.len();
-            self.whole += 1;
-        }
-        self.part = left;
-    }
-
-    fn count(&self, letters: &[u8]) -> usize {
-        let said = self.lines.iter().take(self.whole + usize::from(self.part > 0));
-        said.filter(|line| line.bytes.len() > 1 && letters.contains(&line.bytes[0])).count()
     }
 }
 
@@ -191,7 +134,7 @@ fn compare(machine: &Machine, records: &[Vec<u8>], client: &Crossed, server: &Cr
         assert_eq!(request.started, client.at(begins), "start of request {at}");
         assert!(request.first_byte > request.started && request.first_byte <= request.header.time);
     }
-    assert_eq!((told.missed, told.unheard), (0, 0), "lost");
+    assert_eq!((told.missed, told.unheard, told.gaps), (0, 0, 0), "lost");
     assert_eq!(machine.entries(), [0; 4], "entries left in the maps");
     for counter in [Counter::ClientUnparsed, Counter::ServerUnparsed, Counter::PayloadUnread, Counter::Early]
     {

@@ -1,10 +1,10 @@
 //! The probes say the same of a conversation as a reader of its whole streams, however it is cut into calls.
 
-use poolwatch_framer::{noise::noise, run::differ};
+use poolwatch_framer::{noise::noise, run::differ, threads::race};
 use proptest::prelude::*;
 
 fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 6_000, ..ProptestConfig::default() }
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 3_000, ..ProptestConfig::default() }
 }
 
 proptest! {
@@ -22,5 +22,14 @@ proptest! {
     #[test]
     fn noise_leaves_nothing_behind(bytes in prop::collection::vec(any::<u8>(), 0..1500)) {
         noise(&bytes);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(300))]
+
+    #[test]
+    fn a_reader_that_overtakes_its_writer_loses_no_request(bytes in prop::collection::vec(any::<u8>(), 0..1500)) {
+        race(&bytes);
     }
 }
