@@ -3,6 +3,7 @@
 //! Events are plain data without pointers or file descriptors, so that a recording of them replays
 //! anywhere. They carry no SQL but summaries without literals, no password and no environment value.
 
+mod demand;
 mod request;
 mod server;
 mod statement;
@@ -10,6 +11,7 @@ mod statement;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    demand::{Begun, Borrow, Borrowing, Demand, Parked, Parking, Protocol, Served, Turn},
     request::{Request, RequestKind, SqlState, Transaction},
     server::Server,
     statement::{Outcome, Query, QueryId, Statement},
@@ -165,6 +167,16 @@ pub enum Event {
         /// First byte sent.
         since: Time,
     },
+    /// A request began, told at once.
+    Begun(Begun),
+    /// The process itself was asked for something.
+    Demand(Demand),
+    /// It answered, or will not.
+    Served(Served),
+    /// A thread went to sleep, or woke.
+    Parked(Parked),
+    /// A borrower asked its pool's library, or was answered.
+    Borrow(Borrow),
     /// A record of this connection was lost: its state is unknown until its next `ReadyForQuery`.
     Missed {
         /// The connection.
@@ -238,6 +250,11 @@ impl Event {
             Self::Probes(_) | Self::Process(_) | Self::Query(_) | Self::Books { .. } => None,
             Self::Statement(statement) => Some(statement.ended),
             Self::Request(request) => Some(request.ended),
+            Self::Begun(begun) => Some(begun.at),
+            Self::Demand(demand) => Some(demand.at),
+            Self::Served(served) => Some(served.at),
+            Self::Parked(parked) => Some(parked.at),
+            Self::Borrow(borrow) => Some(borrow.at),
             Self::Ready { at }
             | Self::Open { at, .. }
             | Self::Startup { at, .. }

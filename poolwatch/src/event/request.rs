@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{QueryId, SocketId, Time};
+use super::{QueryId, SocketId, Time, Turn};
 
 /// The five characters of an SQLSTATE.
 /// Source: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
@@ -94,4 +94,6 @@ pub struct Request {
     pub query: Option<QueryId>,
     /// Rows, completions and errors are incomplete.
     pub approximate: bool,
+    /// Who read `ReadyForQuery`; `None` where the process's demands are not watched.
+    pub turn: Option<Turn>,
 }

@@ -138,6 +138,8 @@ impl Core {
             Event::Statement(statement) => self.statement(statement, facts),
             Event::Request(request) => self.request(request, facts),
             Event::Inflight { socket, at, since } => self.inflight(*socket, *since.min(at), facts),
+            // Nothing is inferred from these yet.
+            Event::Begun(_) | Event::Demand(_) | Event::Served(_) | Event::Parked(_) | Event::Borrow(_) => {}
             Event::Missed { socket, at, records } => self.miss(*socket, *records, *at, facts),
             Event::Close { socket, at, ending } => self.close(*socket, *at, Seen::Ending(ending), facts),
             Event::Gone { socket, at } => self.close(*socket, *at, Seen::Absence, facts),

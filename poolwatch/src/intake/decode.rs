@@ -233,6 +233,7 @@ fn request(record: &RequestRecord) -> Result<Request, Unreadable> {
         sqlstate: SqlState::new(record.sqlstate),
         query: None,
         approximate: record.flags & flags::APPROXIMATE != 0,
+        turn: None,
     })
 }
 

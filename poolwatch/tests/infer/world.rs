@@ -72,6 +72,7 @@ pub fn request(socket: u64, from: u64, to: u64) -> Request {
         sqlstate: None,
         query: None,
         approximate: false,
+        turn: None,
     }
 }
 

@@ -144,6 +144,7 @@ fn request(record: &Answer, status: u8) -> Request {
         sqlstate: SqlState::new(record.sqlstate),
         query: None,
         approximate: false,
+        turn: None,
     }
 }
 

@@ -8,8 +8,9 @@ use super::{Header, ReadError, Writer, read};
 use crate::{
     clock::Clock,
     event::{
-        Ending, Event, Outcome, ProbeState, Process, ProcessId, Query, QueryId, Request, RequestKind, SECOND,
-        Server, SocketId, SqlState, Statement, Time, Transaction,
+        Begun, Borrow, Borrowing, Demand, Ending, Event, Outcome, Parked, Parking, ProbeState, Process,
+        ProcessId, Protocol, Query, QueryId, Request, RequestKind, SECOND, Served, Server, SocketId,
+        SqlState, Statement, Time, Transaction, Turn,
     },
     infer::settings::{ServerSettings, Settings},
 };
@@ -59,12 +60,14 @@ fn request(ended: Time) -> Event {
         sqlstate: SqlState::new(*b"23505"),
         query: Some(QueryId(7)),
         approximate: true,
+        turn: Some(Turn { thread: 43, nth: 9 }),
     })
 }
 
 /// One event of every kind, each part of it set.
 fn every_kind() -> Vec<Event> {
     let (socket, process, at) = (SOCKET, PROCESS, 5 * SECOND);
+    let turn = Turn { thread: 43, nth: 9 };
     let server = Server::Unix("/run/postgresql".into(), 5432);
     let ending = Ending {
         terminate: true,
@@ -114,6 +117,18 @@ fn every_kind() -> Vec<Event> {
         }),
         request(at),
         Event::Inflight { socket, at, since: at - 2 },
+        Event::Begun(Begun { socket, at, turn, letter: b'P', bytes: 90 }),
+        Event::Demand(Demand { socket, pid: 42, at, turn, protocol: Protocol::Http2, route: Some(0xfeed) }),
+        Event::Served(Served { socket, at, turn: Some(turn) }),
+        Event::Parked(Parked { pid: 42, thread: 43, at, parking: Parking::Over }),
+        Event::Borrow(Borrow {
+            pid: 42,
+            borrower: 0xc000_0001,
+            pool: 0xc000_0002,
+            thread: 43,
+            at,
+            borrowing: Borrowing::Refused,
+        }),
         Event::Missed { socket, at, records: 3 },
         Event::Close { socket, at, ending },
         Event::Gone { socket, at },
