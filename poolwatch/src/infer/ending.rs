@@ -39,6 +39,9 @@ impl Core {
         let Some(mut member) = self.members.remove(&socket) else { return };
         self.lease(member.pool, member.leases.settle(), facts);
         self.processes.release(member.connection.process, socket);
+        if let Some(waits) = self.waits.get_mut(&member.connection.process) {
+            waits.leave(socket, at);
+        }
         let error = match seen {
             Seen::Ending(ending) => failure::of_ending(ending, member.connection.hidden.is_some()),
             _ => None,
@@ -61,6 +64,7 @@ impl Core {
         for pool in self.pools.of_process(process) {
             self.end_pool(pool, at, facts);
         }
+        self.waits.remove(&process);
         let (name, connections) = (ended.facts.name.clone(), ended.sockets.len());
         facts.push(Fact::ProcessEnded { pid: process.pid, name, connections });
     }

@@ -10,7 +10,7 @@
 //! | request, statement | `request.rs`, `statement.rs` | what an answered, running or lost request does to it; what it executed |
 //! | lease | `lease.rs` | stretches of use that belong to one borrower |
 //! | pool | `pool.rs`, `pools.rs`, `membership.rs` | counts; the table; who belongs to which |
-//! | wait | `wait.rs` | who waits for a connection |
+//! | wait | `wait/`, `borrowing.rs` | who waits for a connection, and how long |
 //!
 //! Beside them: `ending.rs` and `failure.rs` (how things end, and why), `tick.rs` (what time alone does),
 //! `integral.rs`, `saturation.rs` and `window.rs` (sums over time), `status.rs` and `findings.rs`
@@ -22,6 +22,7 @@ pub mod settings;
 pub mod snapshot;
 
 mod books;
+mod borrowing;
 mod connection;
 mod ending;
 mod failure;
@@ -59,8 +60,9 @@ use self::{
     process::Processes,
     query::Queries,
     settings::Settings,
+    wait::{Waited, Waits},
 };
-use crate::event::{Event, ProbeState, SocketId, Time};
+use crate::event::{Event, ProbeState, ProcessId, SocketId, Time};
 
 /// Everything that is known about the watched processes' pools.
 #[derive(Debug)]
@@ -74,6 +76,9 @@ pub struct Core {
     queries: Queries,
     members: HashMap<SocketId, Member>,
     pools: Pools,
+    /// Processes of which demands or borrowers were told.
+    waits: HashMap<ProcessId, Waits>,
+    waited: Vec<Waited>,
     /// Connections whose last lease may still go on.
     settling: BTreeSet<SocketId>,
     strangers: BTreeMap<SocketId, u32>,
@@ -89,6 +94,8 @@ struct Member {
     pool: Option<PoolRef>,
     /// It was counted as opened, or was open before.
     announced: bool,
+    /// What its request executed is what a pool's library does when it takes a connection back.
+    taken_back: bool,
 }
 
 impl Core {
@@ -103,6 +110,8 @@ impl Core {
             queries: Queries::default(),
             members: HashMap::new(),
             pools: Pools::default(),
+            waits: HashMap::new(),
+            waited: Vec::new(),
             settling: BTreeSet::new(),
             strangers: BTreeMap::new(),
             books: Books::default(),
@@ -138,8 +147,11 @@ impl Core {
             Event::Statement(statement) => self.statement(statement, facts),
             Event::Request(request) => self.request(request, facts),
             Event::Inflight { socket, at, since } => self.inflight(*socket, *since.min(at), facts),
-            // Nothing is inferred from these yet.
-            Event::Begun(_) | Event::Demand(_) | Event::Served(_) | Event::Parked(_) | Event::Borrow(_) => {}
+            Event::Begun(begun) => self.begun(begun, facts),
+            Event::Demand(demand) => self.with_waits(demand.pid, facts, |waits| waits.ask(demand)),
+            Event::Served(served) => self.with_waits(served.pid, facts, |waits| waits.serve(served)),
+            Event::Parked(parked) => self.with_waits(parked.pid, facts, |waits| waits.park(parked)),
+            Event::Borrow(borrow) => self.with_waits(borrow.pid, facts, |waits| waits.borrow(borrow)),
             Event::Missed { socket, at, records } => self.miss(*socket, *records, *at, facts),
             Event::Close { socket, at, ending } => self.close(*socket, *at, Seen::Ending(ending), facts),
             Event::Gone { socket, at } => self.close(*socket, *at, Seen::Absence, facts),
@@ -172,7 +184,7 @@ impl Core {
 
     fn lease(&mut self, pool: Option<PoolRef>, took: Option<Time>, facts: &mut Vec<Fact>) {
         if let Some(took) = took {
-            self.tell(pool, facts, |labels| Fact::Lease { labels, took, waited: None });
+            self.tell(pool, facts, |labels| Fact::Lease { labels, took });
         }
     }
 }
