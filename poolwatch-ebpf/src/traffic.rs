@@ -5,7 +5,7 @@ use poolwatch_ebpf::wire::{Connection, Counter, by, call, ended_by, family, phas
 use crate::{
     demand, emit, filter, frame, inbound,
     kernel::{self, Caller, Registers},
-    maps::{self, CHUNKS, CONNECTIONS, STARTUPS},
+    maps::{self, CHUNKS, CONNECTIONS, INBOUND, STARTUPS},
     opening, payload, queue, resync, ring,
     walk::{State, Walk, done},
 };
@@ -343,5 +343,7 @@ fn forget(c: &mut Connection) {
     if c.phase == phase::STARTUP {
         let _ = STARTUPS.remove(c.socket);
     }
+    // It was read from before it was known for a connection.
+    let _ = INBOUND.remove(c.socket);
     let _ = CONNECTIONS.remove(c.socket);
 }
