@@ -40,44 +40,61 @@ pub unsafe fn read(socket: u64, sk: u64, result: i64, message_flags: u64, caller
         return None;
     }
     let bits = holder()?;
-    let inbound = match INBOUND.get_ptr_mut(socket) {
-        Some(inbound) => inbound,
-        None if result > 0 => unsafe { decide(socket, sk, result as u64, caller)? },
-        None => return None,
-    };
-    let i = unsafe { &mut *inbound };
-    if result <= 0 {
-        return unsafe { unix_ended(i, socket, result, caller) };
+    let known = INBOUND.get_ptr_mut(socket);
+    let mut first = 0;
+    if let Some(inbound) = known {
+        let i = unsafe { &mut *inbound };
+        if result <= 0 {
+            return unsafe { unix_ended(i, socket, result, caller) };
+        }
+        if i.side == side::OTHER || (i.began != 0 && i.first == 0) {
+            return None;
+        }
+        first = i.first;
     }
-    if i.side == side::OTHER || (i.began != 0 && i.first == 0) {
+    let of = kernel::family(sk);
+    if result <= 0 || socket == 0 || !kernel::is_stream(sk, of) {
         return None;
     }
-    let head = unsafe { Head::look(sk, result as u64, i.first, caller)? };
+    let head = unsafe { Head::look(sk, result as u64, first, caller)? };
     let route = unsafe { head.route() };
-    if i.began == 0 {
+    let inbound = match known {
+        Some(inbound) => inbound,
+        None => unsafe { remember(socket, sk, of, which(socket, sk, of, head, route))? },
+    };
+    let i = unsafe { &mut *inbound };
+    if i.side == side::OTHER {
+        None
+    } else if i.began == 0 {
         unsafe { begin(i, bits, socket, head, route) }
     } else {
         unsafe { reread(i, bits, socket, head, route) }
     }
 }
 
-/// Whose end it is. What is not accepted is remembered, too, so that it costs one look from then on.
+/// Whose end it is, by the socket itself. Where that does not say it, since it is older than the process's first
+/// connection, by what is said on it; a single byte does not say it yet.
 #[inline(always)]
-unsafe fn decide(socket: u64, sk: u64, length: u64, caller: Caller) -> Option<*mut Inbound> {
-    let of = kernel::family(sk);
-    if socket == 0 || !kernel::is_stream(sk, of) {
-        return None;
+fn which(socket: u64, sk: u64, of: u16, head: &Head, route: Option<u32>) -> u8 {
+    if of != family::UNIX && CANDIDATES.get_ptr(socket).is_some() {
+        return side::OTHER;
     }
-    let connected = of != family::UNIX && CANDIDATES.get_ptr(socket).is_some();
-    let which = if connected {
-        side::OTHER
-    } else if kernel::is_untouched(sk, of) {
-        side::ACCEPTED
-    } else if of == family::UNIX && !kernel::has_address(sk) {
-        side::OTHER
-    } else {
-        unsafe { by_head(sk, length, caller)? }
-    };
+    if kernel::is_untouched(sk, of) {
+        return side::ACCEPTED;
+    }
+    if of == family::UNIX && !kernel::has_address(sk) {
+        return side::OTHER;
+    }
+    if head.length == 1 && is_upper(head.bytes[0]) {
+        return side::UNDECIDED;
+    }
+    let asks = route.is_some() || head.is_query() || head.protocol() == protocol::HTTP2;
+    if asks { side::ACCEPTED } else { side::OTHER }
+}
+
+/// What is not accepted is remembered, too, so that it costs one look from then on.
+#[inline(always)]
+unsafe fn remember(socket: u64, sk: u64, of: u16, which: u8) -> Option<*mut Inbound> {
     let inode = if of == family::UNIX { kernel::inode(sk) } else { 0 };
     let inbound = Inbound {
         began: 0,
@@ -98,17 +115,6 @@ unsafe fn decide(socket: u64, sk: u64, length: u64, caller: Caller) -> Option<*m
         return None;
     }
     INBOUND.get_ptr_mut(socket)
-}
-
-/// A socket that is older than the process's first connection, by what it says. A single byte says nothing yet.
-#[inline(always)]
-unsafe fn by_head(sk: u64, length: u64, caller: Caller) -> Option<u8> {
-    let head = unsafe { Head::look(sk, length, 0, caller)? };
-    if head.length == 1 && is_upper(head.bytes[0]) {
-        return Some(side::UNDECIDED);
-    }
-    let asks = unsafe { head.route().is_some() } || head.is_query() || head.protocol() == protocol::HTTP2;
-    Some(if asks { side::ACCEPTED } else { side::OTHER })
 }
 
 /// Perhaps a demand begins.
