@@ -168,6 +168,11 @@ impl Core {
         std::mem::take(&mut self.strangers).into_iter().collect()
     }
 
+    /// Processes with a saturated pool: what their threads wait for is worth its cost.
+    pub const fn pressed(&self) -> BTreeSet<u32> {
+        BTreeSet::new()
+    }
+
     fn meet(&mut self, socket: SocketId, pid: u32) {
         if self.strangers.len() < limits::STRANGERS {
             self.strangers.insert(socket, pid);
