@@ -130,6 +130,7 @@ impl Core {
 
     /// Ends a pool.
     pub(super) fn end_pool(&mut self, pool: PoolRef, at: Time, facts: &mut Vec<Fact>) {
+        self.keep_shown(pool, at);
         if let Some(mut pool) = self.pools.remove(pool) {
             pool.finish(at, facts);
             self.books.lose("edges", pool.take_late());
@@ -203,7 +204,9 @@ impl Core {
             return Some((pool, false));
         }
         let process = Arc::clone(self.processes.living(key.process)?);
-        let pool = self.pools.add(Pool::new(key, &self.settings, &process, at));
+        let mut pool = Pool::new(key, &self.settings, &process, at);
+        self.recall(&mut pool, at);
+        let pool = self.pools.add(pool);
         if pool.is_none() {
             self.books.lose("pools", 1);
         }

@@ -13,8 +13,8 @@
 //! | wait | `wait.rs` | who waits for a connection |
 //!
 //! Beside them: `ending.rs` and `failure.rs` (how things end, and why), `tick.rs` (what time alone does),
-//! `integral.rs`, `saturation.rs` and `window.rs` (sums over time), `status.rs` and `findings.rs`
-//! (judgements), `labels.rs` and `operation.rs` (names), `books.rs` (losses), `view.rs` (the snapshot).
+//! `integral.rs`, `saturation.rs`, `window.rs` and `churn.rs` (sums over time), `size.rs`, `max.rs` and `kept.rs` (how
+//! large a pool may be), `status.rs` and `findings.rs` (judgements), `labels.rs` and `operation.rs` (names), `books.rs` (losses), `view.rs` (the snapshot).
 
 pub mod fact;
 pub mod limits;
@@ -22,13 +22,16 @@ pub mod settings;
 pub mod snapshot;
 
 mod books;
+mod churn;
 mod connection;
 mod ending;
 mod failure;
 mod findings;
 mod integral;
+mod kept;
 mod labels;
 mod lease;
+mod max;
 mod membership;
 mod operation;
 mod pool;
@@ -37,6 +40,7 @@ mod process;
 mod query;
 mod request;
 mod saturation;
+mod size;
 mod statement;
 mod status;
 mod tick;
@@ -54,6 +58,7 @@ use self::{
     connection::{Connection, Identity},
     ending::Seen,
     fact::{Fact, Labels},
+    kept::Limits,
     lease::Leases,
     pools::{PoolRef, Pools},
     process::Processes,
@@ -74,6 +79,8 @@ pub struct Core {
     queries: Queries,
     members: HashMap<SocketId, Member>,
     pools: Pools,
+    /// Limits that pools have shown.
+    shown: Limits,
     /// Connections whose last lease may still go on.
     settling: BTreeSet<SocketId>,
     strangers: BTreeMap<SocketId, u32>,
@@ -103,6 +110,7 @@ impl Core {
             queries: Queries::default(),
             members: HashMap::new(),
             pools: Pools::default(),
+            shown: Limits::default(),
             settling: BTreeSet::new(),
             strangers: BTreeMap::new(),
             books: Books::default(),
@@ -172,6 +180,9 @@ impl Core {
 
     fn lease(&mut self, pool: Option<PoolRef>, took: Option<Time>, facts: &mut Vec<Fact>) {
         if let Some(took) = took {
+            if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+                pool.churn.lease(self.now);
+            }
             self.tell(pool, facts, |labels| Fact::Lease { labels, took, waited: None });
         }
     }
