@@ -34,6 +34,9 @@ pub const TOP_QUERIES: usize = 4096;
 pub const TOP_QUERY_BYTES: usize = 832;
 /// Of these, so many have series of their own on the page; the others are in its `other`.
 pub const SHOWN_QUERIES: usize = 200;
+/// Limits that pools have shown, kept for later processes of their services; the one shown longest ago makes
+/// room (`learned`).
+pub const LEARNED: usize = 4096;
 /// Distinct SQLSTATE values as labels; further ones become `_OTHER`.
 pub const SQLSTATES: usize = 64;
 /// Distinct operation names as labels: the known first words of command tags; others become `_OTHER`.

@@ -139,6 +139,7 @@ impl Core {
         {
             waits.end(pool);
         }
+        self.keep_shown(pool, at);
         if let Some(mut pool) = self.pools.remove(pool) {
             pool.finish(at, facts);
             self.books.lose("edges", pool.take_late());
@@ -215,7 +216,9 @@ impl Core {
             return Some((pool, false));
         }
         let process = Arc::clone(self.processes.living(key.process)?);
-        let pool = self.pools.add(Pool::new(key, &self.settings, &process, at));
+        let mut pool = Pool::new(key, &self.settings, &process, at);
+        self.recall(&mut pool, at);
+        let pool = self.pools.add(pool);
         if pool.is_none() {
             self.books.lose("pools", 1);
         }

@@ -13,8 +13,9 @@
 //! | wait | `wait/`, `borrowing.rs` | who waits for a connection, and how long |
 //!
 //! Beside them: `ending.rs` and `failure.rs` (how things end, and why), `tick.rs` (what time alone does),
-//! `integral.rs`, `saturation.rs` and `window.rs` (sums over time), `status.rs` and `findings.rs`
-//! (judgements), `labels.rs` and `operation.rs` (names), `books.rs` (losses), `view.rs` (the snapshot).
+//! `integral.rs`, `saturation.rs`, `window.rs` and `churn.rs` (sums over time), `size.rs`, `max.rs` and
+//! `kept.rs` (how large a pool may be), `status.rs`, `findings.rs` and `given_up.rs` (judgements), `labels.rs`
+//! and `operation.rs` (names), `books.rs` (losses), `view.rs` (the snapshot).
 
 pub mod fact;
 pub mod limits;
@@ -23,13 +24,18 @@ pub mod snapshot;
 
 mod books;
 mod borrowing;
+mod churn;
 mod connection;
 mod ending;
 mod failure;
 mod findings;
+#[cfg_attr(not(test), expect(dead_code, reason = "the rule stands; no estimator of waits asks it yet"))]
+mod given_up;
 mod integral;
+mod kept;
 mod labels;
 mod lease;
+mod max;
 mod membership;
 mod operation;
 mod pool;
@@ -38,6 +44,7 @@ mod process;
 mod query;
 mod request;
 mod saturation;
+mod size;
 mod statement;
 mod status;
 mod tick;
@@ -55,6 +62,7 @@ use self::{
     connection::{Connection, Identity},
     ending::Seen,
     fact::{Fact, Labels},
+    kept::Limits,
     lease::Leases,
     pools::{PoolRef, Pools},
     process::Processes,
@@ -79,6 +87,8 @@ pub struct Core {
     /// Processes of which demands or borrowers were told.
     waits: HashMap<ProcessId, Waits>,
     waited: Vec<Waited>,
+    /// Limits that pools have shown.
+    shown: Limits,
     /// Connections whose last lease may still go on.
     settling: BTreeSet<SocketId>,
     strangers: BTreeMap<SocketId, u32>,
@@ -112,6 +122,7 @@ impl Core {
             pools: Pools::default(),
             waits: HashMap::new(),
             waited: Vec::new(),
+            shown: Limits::default(),
             settling: BTreeSet::new(),
             strangers: BTreeMap::new(),
             books: Books::default(),
@@ -189,6 +200,9 @@ impl Core {
 
     fn lease(&mut self, pool: Option<PoolRef>, took: Option<Time>, facts: &mut Vec<Fact>) {
         if let Some(took) = took {
+            if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+                pool.churn.lease(self.now);
+            }
             self.tell(pool, facts, |labels| Fact::Lease { labels, took });
         }
     }

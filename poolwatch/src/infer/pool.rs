@@ -9,12 +9,14 @@ use std::{
 };
 
 use super::{
+    churn::Churn,
     connection::{Connection, End, Moved, Standing},
     fact::{Fact, Labels, Status},
     integral::Integral,
     labels::Place,
     saturation::Saturation,
     settings::Settings,
+    size::Size,
     snapshot::{Connections, MaxSource, Requests},
     status::{self, Grounds},
     wait::{Tally, Waiting},
@@ -85,6 +87,10 @@ pub struct Pool {
     pub hidden: BTreeMap<&'static str, u32>,
     /// Its size limit, where known.
     pub max: Option<(u32, MaxSource)>,
+    /// What that limit rests on.
+    pub size: Size,
+    /// Connections that were opened for one borrower.
+    pub churn: Churn,
     /// Its server's `max_connections`, where known.
     pub allowed: Option<u32>,
     /// Since when it has had no member.
@@ -123,6 +129,8 @@ impl Pool {
             counts: Connections::default(),
             hidden: BTreeMap::new(),
             max: None,
+            size: Size::new(settings, process),
+            churn: Churn::default(),
             empty_since: Some(at),
             waiting: Waiting::default(),
             tally: Tally::default(),
@@ -138,7 +146,7 @@ impl Pool {
             requests: 0,
             status: Status::Normal,
         };
-        pool.resize(settings, at);
+        pool.resize(at);
         pool
     }
 
@@ -149,11 +157,25 @@ impl Pool {
         self.labels = Arc::new(Labels::new(process, &key.server, &key.database, &key.user));
         self.process = Arc::clone(process);
         self.seen = false;
-        self.resize(settings, at);
+        self.size.prepare(settings, process);
+        self.resize(at);
     }
 
-    fn resize(&mut self, settings: &Settings, at: Time) {
-        let max = settings.max_of(&self.process.service).map(|size| (size, MaxSource::Configured));
+    /// The limit that another process of its service has shown.
+    pub fn inherit(&mut self, limit: u32, at: Time) {
+        self.size.inherit(limit);
+        self.resize(at);
+    }
+
+    /// Looks at how it stands; an older moment counts as the last one.
+    fn observe(&mut self, at: Time) {
+        if self.size.observe(at, &self.counts, &self.waiting) {
+            self.resize(at);
+        }
+    }
+
+    fn resize(&mut self, at: Time) {
+        let max = self.size.max();
         if self.max != max {
             self.saturation = max.map(|(size, _)| Saturation::new(size, self.counts.used, at));
             self.max = max;
@@ -172,6 +194,7 @@ impl Pool {
         if let Some(from) = connection.used_from() {
             self.begin(from);
         }
+        self.observe(connection.born);
     }
 
     /// A member leaves; `used` = from when till when it was used here.
@@ -190,6 +213,7 @@ impl Pool {
         if self.sockets.is_empty() {
             self.empty_since = Some(at);
         }
+        self.observe(at);
     }
 
     /// A member's state moved.
@@ -202,6 +226,8 @@ impl Pool {
         if let Some(end) = moved.ended {
             self.end(end);
         }
+        let began = moved.began.map(|begin| begin.at);
+        self.observe(moved.ended.map(|end| end.at).or(began).unwrap_or(0));
     }
 
     /// A member cannot be read any more.
@@ -234,6 +260,7 @@ impl Pool {
 
     /// Time passed. A pool whose connections have not said who they are is not announced by time alone.
     pub fn tick(&mut self, at: Time, facts: &mut Vec<Fact>) {
+        self.observe(at);
         let nameless = !self.key.is_identified() && self.counts.opening == self.counts.total;
         if self.seen || !nameless {
             self.elapse(at, facts);

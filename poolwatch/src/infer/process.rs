@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::limits;
-use crate::event::{Process, ProcessId, SECOND, SocketId, Time};
+use crate::event::{Declared, Process, ProcessId, SECOND, SocketId, Time};
 
 /// How long an ended process is remembered.
 const REMEMBERED: Time = 60 * SECOND;
@@ -151,7 +151,15 @@ impl Processes {
 
 /// A process that nobody told of.
 pub fn unnamed(id: ProcessId) -> Process {
-    Process { id, name: String::new(), service: String::new(), container: None, pod: None, namespace: None }
+    Process {
+        id,
+        name: String::new(),
+        service: String::new(),
+        container: None,
+        pod: None,
+        namespace: None,
+        declared: Declared::default(),
+    }
 }
 
 #[cfg(test)]

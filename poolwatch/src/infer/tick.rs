@@ -34,5 +34,6 @@ impl Core {
         pool.tick(at, facts);
         pool.rejudge(&self.settings, at, facts);
         self.books.lose("edges", pool.take_late());
+        self.keep_shown(id, at);
     }
 }

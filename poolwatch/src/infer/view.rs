@@ -44,7 +44,7 @@ impl Core {
             waits: pool.waiting.waits,
             oldest_lease,
             requests: pool.requests(now),
-            findings: findings(pool, oldest_lease, servers),
+            findings: findings(pool, oldest_lease, servers, now),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     clock::Clock,
-    event::{Outcome, ProbeState, Process, ProcessId, Query, QueryId, SECOND, SqlState, Time},
+    event::{Declared, Outcome, ProbeState, Process, ProcessId, Query, QueryId, SECOND, SqlState, Time},
     export::{ExportSettings, Exporter},
     infer::{
         fact::{ConnectionError, Fact, Labels, Status},
@@ -44,6 +44,7 @@ pub fn process(pid: u32, service: &str) -> Arc<Process> {
         container: None,
         pod: None,
         namespace: None,
+        declared: Declared::default(),
     })
 }
 

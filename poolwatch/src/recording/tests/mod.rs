@@ -8,8 +8,8 @@ use super::{Header, ReadError, Writer, read};
 use crate::{
     clock::Clock,
     event::{
-        Begun, Borrow, Borrowing, Demand, Ending, Event, Outcome, Parked, Parking, ProbeState, Process,
-        ProcessId, Protocol, Query, QueryId, Request, RequestKind, SECOND, Served, Server, SocketId,
+        Begun, Borrow, Borrowing, Declared, Demand, Ending, Event, Outcome, Parked, Parking, ProbeState,
+        Process, ProcessId, Protocol, Query, QueryId, Request, RequestKind, SECOND, Served, Server, SocketId,
         SqlState, Statement, Time, Transaction, Turn,
     },
     infer::settings::{ServerSettings, Settings},
@@ -92,6 +92,12 @@ fn every_kind() -> Vec<Event> {
             container: Some("web".into()),
             pod: Some("web-1".into()),
             namespace: Some("prod".into()),
+            declared: Declared {
+                min: Some(2),
+                max: Some(20),
+                idle_timeout: Some(30_000),
+                connection_timeout: Some(-1),
+            },
         }),
         Event::Open {
             socket,
