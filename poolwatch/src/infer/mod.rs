@@ -60,7 +60,7 @@ use self::{
     query::Queries,
     settings::Settings,
 };
-use crate::event::{Event, ProbeState, SocketId, Time};
+use crate::event::{Event, ProbeState, ProcessId, SocketId, Time};
 
 /// Everything that is known about the watched processes' pools.
 #[derive(Debug)]
@@ -85,6 +85,8 @@ pub struct Core {
 struct Member {
     connection: Connection,
     leases: Leases,
+    /// The process that opened it, or was first known to hold it.
+    opener: ProcessId,
     /// None for replication.
     pool: Option<PoolRef>,
     /// It was counted as opened, or was open before.
