@@ -100,6 +100,8 @@ pub struct Core {
 struct Member {
     connection: Connection,
     leases: Leases,
+    /// The process that opened it, or was first known to hold it.
+    opener: ProcessId,
     /// None for replication.
     pool: Option<PoolRef>,
     /// It was counted as opened, or was open before.
@@ -177,11 +179,6 @@ impl Core {
     /// the system still knows them, tell [`Event::Process`], and [`Event::Open`] with `midstream`.
     pub fn strangers(&mut self) -> Vec<(SocketId, u32)> {
         std::mem::take(&mut self.strangers).into_iter().collect()
-    }
-
-    /// Processes with a saturated pool: what their threads wait for is worth its cost.
-    pub const fn pressed(&self) -> BTreeSet<u32> {
-        BTreeSet::new()
     }
 
     fn meet(&mut self, socket: SocketId, pid: u32) {

@@ -35,6 +35,7 @@ pub fn demand(record: &DemandRecord) -> Result<Event, Unreadable> {
 pub const fn served(record: &ServedRecord) -> Event {
     Event::Served(Served {
         socket: SocketId(record.header.socket),
+        pid: record.header.pid,
         at: record.header.time,
         turn: turn(record.thread, record.turn),
     })
@@ -58,5 +59,5 @@ pub const fn parked(record: &ParkedRecord) -> Result<Event, Unreadable> {
         _ => return Err(Unreadable::Field),
     };
     let (pid, thread, at) = (record.header.pid, record.thread, record.header.time);
-    Ok(Event::Parked(Parked { pid, thread, at, parking }))
+    Ok(Event::Parked(Parked { pid, thread, address: 0, at, parking }))
 }
