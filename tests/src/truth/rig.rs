@@ -1,0 +1,227 @@
+//! The rigs: which server with which pool, how it is started, and what class of accuracy is asked of it.
+
+use std::{process::Command, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use tokio_rustls::TlsConnector;
+
+use super::{books::Books, load::Target};
+use crate::{
+    need::{self, Feature},
+    place,
+    postgres::{Server, Way},
+    process::Process,
+};
+
+/// A server with a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rig {
+    /// node-pg on one event loop.
+    NodePg,
+    /// `SQLAlchemy`'s `QueuePool` over psycopg2, a thread for each inbound connection.
+    SqlAlchemy,
+    /// HikariCP over pgjdbc, a pool of threads.
+    Hikari,
+    /// asyncpg's pool on aiohttp.
+    Asyncpg,
+    /// Go's database/sql over lib/pq.
+    GoSql,
+    /// sqlx on tokio.
+    Sqlx,
+    /// Prisma 7 over node-pg.
+    Prisma,
+    /// pgxpool.
+    PgxPool,
+    /// `psycopg_pool`, asynchronous, on aiohttp.
+    Psycopg,
+    /// deadpool-postgres on tokio.
+    Deadpool,
+    /// PgBouncer in transaction mode: it is the process that is watched.
+    PgBouncer,
+}
+
+/// What is asked of the figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Borrowers are threads.
+    Threads,
+    /// Borrowers are tasks, and what goes over the wire marks the end of a lease.
+    Marked,
+    /// Borrowers are tasks, and nothing does.
+    Unmarked,
+    /// Both sides are on the wire.
+    Pooler,
+}
+
+impl Rig {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::NodePg,
+        Self::SqlAlchemy,
+        Self::Hikari,
+        Self::Asyncpg,
+        Self::GoSql,
+        Self::Sqlx,
+        Self::Prisma,
+        Self::PgxPool,
+        Self::Psycopg,
+        Self::Deadpool,
+        Self::PgBouncer,
+    ];
+
+    /// Its name on the command line and in the table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NodePg => "node-pg",
+            Self::SqlAlchemy => "sqlalchemy",
+            Self::Hikari => "hikari",
+            Self::Asyncpg => "asyncpg",
+            Self::GoSql => "database-sql",
+            Self::Sqlx => "sqlx",
+            Self::Prisma => "prisma",
+            Self::PgxPool => "pgxpool",
+            Self::Psycopg => "psycopg-pool",
+            Self::Deadpool => "deadpool",
+            Self::PgBouncer => "pgbouncer",
+        }
+    }
+
+    /// The rig of that name.
+    pub fn named(name: &str) -> Result<Self> {
+        let names = || Self::ALL.map(Self::name).join(", ");
+        Self::ALL
+            .into_iter()
+            .find(|rig| rig.name() == name)
+            .with_context(|| format!("no rig {name}: {}", names()))
+    }
+
+    /// What is asked of its figures.
+    pub const fn class(self) -> Class {
+        match self {
+            Self::SqlAlchemy | Self::Hikari => Class::Threads,
+            Self::Asyncpg | Self::Sqlx => Class::Marked,
+            Self::PgBouncer => Class::Pooler,
+            _ => Class::Unmarked,
+        }
+    }
+
+    /// What it needs from the machine.
+    pub const fn feature(self) -> Feature {
+        match self {
+            Self::NodePg => Feature::Node,
+            Self::Prisma => Feature::Prisma,
+            Self::SqlAlchemy => Feature::PythonPool,
+            Self::Asyncpg | Self::Psycopg => Feature::PythonWeb,
+            Self::Hikari => Feature::Hikari,
+            Self::GoSql | Self::PgxPool => Feature::GoRigs,
+            Self::Sqlx | Self::Deadpool => Feature::Postgres,
+            Self::PgBouncer => Feature::PgBouncer,
+        }
+    }
+
+    fn command(self) -> Result<Command> {
+        let apps = place::apps();
+        let python = |script: &str| -> Result<Command> {
+            let mut command = Command::new(need::python()?);
+            command.arg(apps.join("python").join(script));
+            Ok(command)
+        };
+        let node = |script: &str| {
+            let mut command = Command::new("node");
+            command.arg(apps.join(script));
+            command
+        };
+        Ok(match self {
+            Self::NodePg => node("node/rig_pg.js"),
+            Self::Prisma => node("prisma/rig_prisma.js"),
+            Self::SqlAlchemy => python("rig_sqlalchemy.py")?,
+            Self::Asyncpg => python("rig_asyncpg.py")?,
+            Self::Psycopg => python("rig_psycopg.py")?,
+            Self::Hikari => java("RigHikari.java")?,
+            Self::GoSql => Command::new(place::target()?.join("go/rig_sql")),
+            Self::PgxPool => Command::new(place::target()?.join("go/rig_pgx")),
+            Self::PgBouncer => Command::new(place::target()?.join("go/rig_through")),
+            Self::Sqlx => Command::new(place::built("poolwatch-rig-sqlx")?),
+            Self::Deadpool => Command::new(place::built("poolwatch-rig-deadpool")?),
+        })
+    }
+}
+
+fn java(source: &str) -> Result<Command> {
+    let mut command = Command::new("java");
+    // Its own headers are written with one call, and not held back for the body.
+    command.args(["-XX:+UseSerialGC", "-Xmx256m", "-Dsun.net.httpserver.nodelay=true", "-cp"]);
+    command.arg(place::target()?.join("java").join("*")).arg(place::apps().join("java").join(source));
+    Ok(command)
+}
+
+/// How a rig is set.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// Most connections.
+    pub pool: u32,
+    /// How long a borrower waits, in milliseconds.
+    pub patience: u32,
+    /// Further variables of its environment.
+    pub more: Vec<(&'static str, String)>,
+    /// Requests come over TLS, and this speaks it; `more` has the certificate.
+    pub tls: Option<TlsConnector>,
+}
+
+impl Setting {
+    /// A pool of that size, with borrowers that never give up in a test's time.
+    pub fn of(pool: u32) -> Self {
+        Self { pool, patience: 60_000, more: Vec::new(), tls: None }
+    }
+}
+
+/// A rig that runs; it is killed when dropped.
+pub struct Running {
+    /// Which.
+    pub rig: Rig,
+    process: Process,
+    /// Where requests go.
+    pub target: Arc<Target>,
+}
+
+impl Running {
+    /// Starts it against this server.
+    pub fn start(rig: Rig, server: &Server, setting: &Setting) -> Result<Self> {
+        let mut command = rig.command()?;
+        command
+            .env("PORT", "0")
+            .env("OTEL_SERVICE_NAME", rig.name())
+            .env("POOL", setting.pool.to_string())
+            .env("ACQUIRE_TIMEOUT_MS", setting.patience.to_string())
+            .env("PGHOST", server.host(Way::Tcp4))
+            .env("PGPORT", server.port().to_string())
+            .env("PGUSER", USER)
+            .env("PGDATABASE", "postgres")
+            .envs(setting.more.iter().map(|(name, value)| (name, value)));
+        let mut process = Process::start(rig.name(), &mut command)?;
+        // java compiles its source first.
+        let port = process.line("listening ", Duration::from_secs(60))?;
+        let target = Target::new(port.parse().context("it prints its port")?, setting.tls.clone())?;
+        Ok(Self { rig, process, target })
+    }
+
+    /// The process with the pool.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Everything that it noted so far.
+    pub fn books(&self) -> Result<Books> {
+        let (status, body) = self.target.runtime.block_on(self.target.get("/truth"))?;
+        ensure!(status == 200, "/truth answers {status}: {body}");
+        Books::read(&body)
+    }
+
+    /// What it has logged.
+    pub fn errors(&self) -> String {
+        self.process.errors()
+    }
+}
+
+/// As whom rigs log in.
+pub const USER: &str = "app";
