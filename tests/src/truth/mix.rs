@@ -15,6 +15,9 @@ pub enum Mix {
     V,
 }
 
+/// Requests that stand for all: fine enough for shares in per cent.
+const STEPS: u32 = 2000;
+
 /// One request.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Page {
@@ -87,15 +90,20 @@ impl Mix {
         }
     }
 
+    /// A request of each kind, as often as its share says.
+    fn all(self, mean: f64) -> impl Iterator<Item = Page> {
+        (0..STEPS).map(move |step| self.page((f64::from(step) + 0.5) / f64::from(STEPS), mean, |mean| mean))
+    }
+
     /// How long a request holds a connection on average, when each that borrows costs `overhead` on top.
     pub fn mean_hold(self, mean: f64, overhead: f64) -> f64 {
-        const STEPS: u32 = 2000;
-        let even = (0..STEPS).map(|step| {
-            let kind = (f64::from(step) + 0.5) / f64::from(STEPS);
-            let page = self.page(kind, mean, |mean| mean);
-            if page.route == "none" { 0.0 } else { page.hold() + overhead }
-        });
-        even.sum::<f64>() / f64::from(STEPS)
+        let cost = |page: Page| if page.route == "none" { 0.0 } else { page.hold() + overhead };
+        self.all(mean).map(cost).sum::<f64>() / f64::from(STEPS)
+    }
+
+    /// The same for one page, with every time at its mean.
+    pub fn even_hold(self, route: &str, mean: f64) -> f64 {
+        self.all(mean).find(|page| page.route == route).map_or(0.0, |page| page.hold())
     }
 }
 
