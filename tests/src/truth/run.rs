@@ -164,19 +164,27 @@ impl Plan {
     }
 }
 
+/// Says that the work is over, however it ended.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// Samples while `work` runs.
 pub fn beside<T: Send>(
     watch: &Watch,
     work: impl FnOnce() -> Result<T> + Send,
 ) -> Result<(T, Vec<Sample>)> {
-    let done = AtomicBool::new(false);
+    let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let worker = scope.spawn(|| {
-            let made = work();
-            done.store(true, Ordering::Release);
-            made
+            let _over = Over(&over);
+            work()
         });
-        let samples = watch.watch(|| done.load(Ordering::Acquire));
+        let samples = watch.watch(|| over.load(Ordering::Acquire));
         let made = worker.join().ok().context("a panic under load")??;
         Ok((made, samples?))
     })
