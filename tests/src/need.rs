@@ -107,10 +107,10 @@ pub fn lack(feature: Feature) -> Option<String> {
         Feature::Hikari => lack_program("java").or_else(|| lack_built("java/HikariCP.jar")),
         Feature::GoRigs => lack_built("go/rig_sql").or_else(|| lack_built("go/rig_pgx")),
         Feature::Prisma => {
-            lack_program("node").or_else(|| lack_file(place::apps().join("prisma/client/client.js")))
+            lack_program("node").or_else(|| lack_file(place::apps().join("prisma/client/index.js")))
         }
         Feature::PgBouncer => {
-            lack_built("go/rig_through").or_else(|| lack_file("/usr/sbin/pgbouncer"))
+            lack_built("go/rig_through").or_else(|| lack_built("tools/pgbouncer/usr/sbin/pgbouncer"))
         }
         Feature::Promtool => lack_program("promtool"),
         Feature::Prometheus => prometheus().is_none().then(|| "no prometheus (cargo xtask setup)".to_owned()),

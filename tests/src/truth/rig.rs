@@ -140,11 +140,22 @@ impl Rig {
             Self::Hikari => java("RigHikari.java")?,
             Self::GoSql => Command::new(place::target()?.join("go/rig_sql")),
             Self::PgxPool => Command::new(place::target()?.join("go/rig_pgx")),
-            Self::PgBouncer => Command::new(place::target()?.join("go/rig_through")),
+            Self::PgBouncer => through()?,
             Self::Sqlx => Command::new(place::built("poolwatch-rig-sqlx")?),
             Self::Deadpool => Command::new(place::built("poolwatch-rig-deadpool")?),
         })
     }
+}
+
+/// PgBouncer is unpacked, not installed: it brings its libraries along.
+fn through() -> Result<Command> {
+    let home = place::target()?.join("tools/pgbouncer");
+    let mut command = Command::new(place::target()?.join("go/rig_through"));
+    command.env("PGBOUNCER", home.join("usr/sbin/pgbouncer"));
+    let libraries = std::fs::read_dir(home.join("usr/lib"))?.map(|entry| Ok(entry?.path()));
+    let libraries: Vec<_> = libraries.collect::<std::io::Result<_>>()?;
+    command.env("LD_LIBRARY_PATH", std::env::join_paths(libraries)?);
+    Ok(command)
 }
 
 fn java(source: &str) -> Result<Command> {
@@ -156,7 +167,7 @@ fn java(source: &str) -> Result<Command> {
 }
 
 /// How a rig is set.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Setting {
     /// Most connections.
     pub pool: u32,
@@ -180,6 +191,10 @@ pub struct Running {
     /// Which.
     pub rig: Rig,
     process: Process,
+    /// The process with the pool.
+    pid: u32,
+    /// How long an unhindered message takes to where the pool is, in nanoseconds.
+    transit: i128,
     /// Where requests go.
     pub target: Arc<Target>,
 }
@@ -202,19 +217,37 @@ impl Running {
         // java compiles its source first.
         let port = process.line("listening ", Duration::from_secs(60))?;
         let target = Target::new(port.parse().context("it prints its port")?, setting.tls.clone())?;
-        Ok(Self { rig, process, target })
+        let pid = match rig {
+            Rig::PgBouncer => process.line("pooler ", Duration::from_secs(5))?.parse()?,
+            _ => process.pid(),
+        };
+        Ok(Self { rig, process, pid, transit: 0, target })
     }
 
     /// The process with the pool.
-    pub fn pid(&self) -> u32 {
-        self.process.pid()
+    pub const fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// Everything that it noted so far.
     pub fn books(&self) -> Result<Books> {
         let (status, body) = self.target.runtime.block_on(self.target.get("/truth"))?;
         ensure!(status == 200, "/truth answers {status}: {body}");
-        Books::read(&body)
+        let mut books = Books::read(&body)?;
+        for borrower in &mut books.borrowers {
+            borrower.asked = borrower.got.min(borrower.asked + self.transit);
+        }
+        Ok(books)
+    }
+
+    /// Learns from borrowers most of which did not wait how long a message is on its way to a pool in another
+    /// process: that is no wait, but looks like one to who sends it. Zero where the pool is in the process.
+    pub fn learn_transit(&mut self, books: &Books) {
+        let mut ways: Vec<i128> = books.borrowers.iter().map(|borrower| borrower.got - borrower.asked).collect();
+        ways.sort_unstable();
+        if self.rig == Rig::PgBouncer {
+            self.transit = ways.get(ways.len() / 2).copied().unwrap_or(0);
+        }
     }
 
     /// What it has logged.

@@ -104,8 +104,8 @@ impl Plan {
 
     /// Runs it without poolwatch: what the rig says of itself.
     pub fn run_alone(&self) -> Result<Outcome> {
-        let (_server, rig) = self.start()?;
-        let overhead = self.warm(&rig)?;
+        let (_server, mut rig) = self.start()?;
+        let overhead = self.warm(&mut rig)?;
         self.loaded(&rig, overhead, None)
     }
 
@@ -116,8 +116,8 @@ impl Plan {
 
     /// The same with further options for the agent.
     pub fn run_with(&self, options: &[&str]) -> Result<Outcome> {
-        let (_server, rig) = self.start()?;
-        let overhead = self.warm(&rig)?;
+        let (_server, mut rig) = self.start()?;
+        let overhead = self.warm(&mut rig)?;
         let watch = Watch::start(rig.pid(), "", options)?;
         self.loaded(&rig, overhead, Some(watch))
     }
@@ -130,13 +130,14 @@ impl Plan {
     }
 
     /// Fills the pool, lets runtimes compile what they compile, and finds what a borrower costs.
-    pub fn warm(&self, rig: &Running) -> Result<f64> {
+    pub fn warm(&self, rig: &mut Running) -> Result<f64> {
         let hold = Page { route: "plain", ms: 200.0, ..Page::default() };
         load::at_once(&rig.target, self.pool, hold)?.all_good()?;
         let even = Load { even: true, seconds: 3.0, ..Self { level: Level::Rho(0.4), ..self.clone() }.load(1.0) };
         let from = clock::monotonic();
         even.run(&rig.target)?.all_good()?;
         let books = rig.books()?.within(Window { from, to: i128::MAX });
+        rig.learn_transit(&books);
         let cost = |borrower: &super::books::Borrower| {
             (borrower.back - borrower.got) as f64 / 1e6 - self.mix.even_hold(&borrower.route, self.ms)
         };

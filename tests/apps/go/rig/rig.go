@@ -39,6 +39,8 @@ type Pool struct {
 	Acquire func(context.Context) (Lease, error)
 	// Counters are used, idle, waiting and total.
 	Counters func() [4]string
+	// Silent pools note their borrowers themselves.
+	Silent bool
 }
 
 var (
@@ -100,7 +102,9 @@ func borrow(route string, work func(context.Context, Lease) error) error {
 	}
 	defer func() {
 		lease.Release()
-		Note(fmt.Sprintf("B %d %d %d %s ok", asked, got, Now(), route))
+		if !pool.Silent {
+			Note(fmt.Sprintf("B %d %d %d %s ok", asked, got, Now(), route))
+		}
 	}()
 	return work(everything, lease)
 }
@@ -156,6 +160,16 @@ func truth(response http.ResponseWriter, _ *http.Request) {
 	text := strings.Join(rows, "\n") + "\n"
 	lock.Unlock()
 	fmt.Fprint(response, text)
+}
+
+// FreePort is one that nobody listens on.
+func FreePort() int {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
 }
 
 // Serve answers until the process is ended.
