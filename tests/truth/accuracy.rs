@@ -1,9 +1,10 @@
 //! The full matrix of docs/accuracy.md: every rig, mix and load, three times. Each run leaves a row in
 //! `target/accuracy`; `cargo xtask accuracy` starts this and makes the table.
 //!
-//! Arguments: `--rig NAME` (one rig only), `--quick` (one run of each, four loads, a quarter of a minute).
+//! Arguments: `--rig NAME` (one rig only), `--quick` (one run of each, four loads, a quarter of a minute),
+//! `--table FILE` (the page whose table is made from all rows that are there).
 
-use std::env;
+use std::{env, path::PathBuf};
 
 use anyhow::{Result, bail};
 use poolwatch_tests::{
@@ -13,6 +14,7 @@ use poolwatch_tests::{
         mix::Mix,
         rig::Rig,
         run::{Level, Plan},
+        table,
     },
 };
 
@@ -20,6 +22,7 @@ use poolwatch_tests::{
 struct Options {
     rig: Option<Rig>,
     quick: bool,
+    table: Option<PathBuf>,
 }
 
 fn options() -> Result<Options> {
@@ -29,7 +32,8 @@ fn options() -> Result<Options> {
         match argument.as_str() {
             "--rig" => options.rig = Some(Rig::named(&arguments.next().unwrap_or_default())?),
             "--quick" => options.quick = true,
-            other => bail!("unknown: {other}; known are --rig NAME and --quick"),
+            "--table" => options.table = arguments.next().map(PathBuf::from),
+            other => bail!("unknown: {other}; known are --rig NAME, --quick and --table FILE"),
         }
     }
     Ok(options)
@@ -99,6 +103,9 @@ fn main() -> Result<()> {
                 failed += 1;
             }
         }
+    }
+    if let Some(page) = &options.table {
+        table::write(page)?;
     }
     if failed > 0 {
         bail!("{failed} runs failed");

@@ -68,27 +68,60 @@ impl Bounds {
         bound.max(0.02 * f64::from(pool))
     }
 
-    /// What a row misses, in words; nothing when it keeps all bounds.
-    pub fn missed(&self, row: &Row) -> Vec<String> {
-        let mut missed = Vec::new();
-        let mut check = |what: &str, error: Option<f64>, bound: f64, unit: f64| match error {
-            None => missed.push(format!("{what}: absent")),
-            Some(error) if error.abs() > bound => {
-                missed.push(format!("{what}: off by {:.3}, allowed {:.3}", error / unit, bound / unit));
-            }
-            Some(_) => {}
-        };
+    /// A row's errors beside what is allowed.
+    pub fn judge(&self, row: &Row) -> [Judged; 4] {
         let (truth, seen) = (&row.truth, &row.seen);
         let off = |seen: Option<f64>, truth: f64| seen.map(|seen| seen - truth);
-        check("mean wait in ms", off(seen.mean, truth.mean), self.wait(truth.mean), 1e-3);
-        check("p95 of the waits in ms", off(seen.p95, truth.p95), self.wait(truth.p95), 1e-3);
-        check("waiting count", seen.pending_error, self.count(truth.pending, row.pool), 1.0);
-        check("used count", seen.used_error, self.used.max(0.02 * f64::from(row.pool)), 1.0);
-        let full = truth.pending_most > 0;
-        if full && seen.max != Some(row.pool) {
-            missed.push(format!("max: {:?}, true {}", seen.max, row.pool));
+        let judged = |what, error, allowed, unit| Judged { what, error, allowed, unit };
+        let used = self.used.max(0.02 * f64::from(row.pool));
+        [
+            judged("mean wait in ms", off(seen.mean, truth.mean), self.wait(truth.mean), 1e-3),
+            judged("p95 of the waits in ms", off(seen.p95, truth.p95), self.wait(truth.p95), 1e-3),
+            judged("waiting count", seen.pending_error, self.count(truth.pending, row.pool), 1.0),
+            judged("used count", seen.used_error, used, 1.0),
+        ]
+    }
+
+    /// What a row misses, in words; nothing when it keeps all bounds.
+    pub fn missed(&self, row: &Row) -> Vec<String> {
+        let judged = self.judge(row);
+        let mut missed: Vec<String> = judged.iter().filter_map(Judged::missed).collect();
+        if !max_is_right(row) {
+            missed.push(format!("max: {:?}, true {}", row.seen.max, row.pool));
         }
         missed
+    }
+}
+
+/// Where borrowers waited, the limit must be known.
+pub fn max_is_right(row: &Row) -> bool {
+    row.truth.pending_most == 0 || row.seen.max == Some(row.pool)
+}
+
+/// One error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Judged {
+    /// Of what.
+    pub what: &'static str,
+    /// Seen less true; `None` when nothing was said.
+    pub error: Option<f64>,
+    /// How far it may be from 0.
+    pub allowed: f64,
+    /// What it is shown in.
+    pub unit: f64,
+}
+
+impl Judged {
+    /// As a share of what is allowed.
+    pub fn share(&self) -> f64 {
+        self.error.map_or(f64::INFINITY, |error| error.abs() / self.allowed)
+    }
+
+    fn missed(&self) -> Option<String> {
+        let Self { what, error, allowed, unit } = self;
+        let Some(error) = error else { return Some(format!("{what}: absent")) };
+        let said = || format!("{what}: off by {:.3}, allowed {:.3}", error / unit, allowed / unit);
+        (self.share() > 1.0).then(said)
     }
 }
 
@@ -186,7 +219,8 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (count > 0).then(|| sum / f64::from(count))
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+/// The middle value, or the upper one of the two in the middle.
+pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }

@@ -14,3 +14,4 @@ pub mod rig;
 pub mod row;
 pub mod run;
 pub mod server;
+pub mod table;

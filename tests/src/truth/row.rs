@@ -4,12 +4,12 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::place;
 
 /// One run. Waits are in seconds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Row {
     /// Server and pool.
     pub rig: String,
@@ -34,7 +34,7 @@ pub struct Row {
 }
 
 /// What was true.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Measured {
     /// Length of the load.
     pub seconds: f64,
@@ -57,7 +57,7 @@ pub struct Measured {
 }
 
 /// What poolwatch said; `None` where it said nothing.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Estimate {
     /// How many samples were taken.
     pub samples: usize,
@@ -106,6 +106,18 @@ impl Row {
         let level = level.replace([' ', '/'], "-");
         let file = directory.join(format!("{rig}-{mix}-{level}-{ms}ms-{pool}-{seed}.json"));
         fs::write(&file, serde_json::to_string(self)?).with_context(|| file.display().to_string())
+    }
+
+    /// All rows that runs have left.
+    pub fn all() -> Result<Vec<Self>> {
+        let directory = place::target()?.join("accuracy");
+        let mut rows = Vec::new();
+        for entry in fs::read_dir(&directory).with_context(|| directory.display().to_string())? {
+            let file = entry?.path();
+            let text = fs::read_to_string(&file)?;
+            rows.push(serde_json::from_str(&text).with_context(|| file.display().to_string())?);
+        }
+        Ok(rows)
     }
 
     /// One line for whoever watches.
