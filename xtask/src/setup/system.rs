@@ -117,7 +117,7 @@ fn unpack_pgbouncer(home: &Path) -> Command {
     let mut unpack = Command::new("sh");
     unpack.arg("-ec").current_dir(place::root()).arg(format!(
         "mkdir -p '{0}' && cd '{0}' && libraries=$(apt-cache depends pgbouncer | \
-         sed -n -E 's/.*Depends: (libevent|libc-?ares)/\1/p') && apt-get download -q pgbouncer $libraries && \
+         sed -n -E 's/.*Depends: (libevent|libc-?ares)/\\1/p') && apt-get download -q pgbouncer $libraries && \
          for package in *.deb; do dpkg-deb --extract \"$package\" .; done",
         home.display()
     ));
