@@ -88,7 +88,8 @@ fn run(cell: Cell, rig: Rig, seconds: f64, seed: u64) -> Result<()> {
 
 fn main() -> Result<()> {
     let options = options()?;
-    let (cells, seeds, seconds) = if options.quick { (&QUICK[..], 1, 15.0) } else { (&FULL[..], SEEDS, 20.0) };
+    let (cells, seeds, seconds) =
+        if options.quick { (&QUICK[..], 1, 15.0) } else { (&FULL[..], SEEDS, 20.0) };
     let mut failed = 0;
     for rig in Rig::ALL.into_iter().filter(|rig| options.rig.is_none_or(|only| only == *rig)) {
         let wanted = [Feature::Probes, Feature::Postgres, rig.feature()];

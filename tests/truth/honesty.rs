@@ -14,8 +14,7 @@ use poolwatch_tests::{
 
 /// Time before the pool that varies looks like a wait: then the confidence is low.
 fn varying_time_before_the_pool(rig: Rig) -> Result<()> {
-    let plan =
-        Plan { rig, mix: Mix::V, level: Level::Closed, ms: 30.0, pool: 7, seconds: 15.0, seed: 1 };
+    let plan = Plan { rig, mix: Mix::V, level: Level::Closed, ms: 30.0, pool: 7, seconds: 15.0, seed: 1 };
     let row = row(&plan.run()?);
     println!("{}", row.line());
     let sure = row.seen.confidence.into_iter().chain(row.seen.pending_confidence).fold(0.0, f64::max);

@@ -22,7 +22,10 @@ fn waits_are_the_librarys(rig: Rig, mix: Mix) -> Result<()> {
     let missed = Bounds::short(rig).missed(&row);
     ensure!(missed.is_empty(), "{}", missed.join("\n"));
     let trust = row.seen.confidence.zip(row.seen.pending_confidence);
-    ensure!(trust.is_some_and(|(waits, count)| waits >= 0.6 && count >= 0.6), "it trusts itself by {trust:?}");
+    ensure!(
+        trust.is_some_and(|(waits, count)| waits >= 0.6 && count >= 0.6),
+        "it trusts itself by {trust:?}"
+    );
     Ok(())
 }
 

@@ -27,7 +27,7 @@ impl Pool for Deadpool {
     }
 
     async fn sleep(connection: &mut Object, seconds: f64) -> Result<()> {
-        sleep(&**connection, seconds).await
+        sleep(&*connection, seconds).await
     }
 
     async fn transaction(connection: &mut Object, halves: Halves) -> Result<()> {

@@ -128,7 +128,8 @@ impl Books {
         Steps::new(self.borrowers.iter().map(|borrower| (borrower.asked, borrower.got)))
     }
 
-    /// How many have a connection, over time.
+    /// How many have a connection, over time. For moments there can be one more than connections: a library hands a
+    /// connection on before it returns to who gave it back.
     pub fn used(&self) -> Steps {
         let served = self.borrowers.iter().filter(|borrower| borrower.end == End::Served);
         Steps::new(served.map(|borrower| (borrower.got, borrower.back)))
@@ -194,9 +195,8 @@ fn borrower(fields: &[&str]) -> Result<Borrower> {
 
 fn counters(fields: &[&str]) -> Result<Counters> {
     let [at, used, idle, waiting, total] = fields else { bail!("five fields") };
-    let number = |text: &str| -> Result<Option<u32>> {
-        if text == "-" { Ok(None) } else { Ok(Some(text.parse()?)) }
-    };
+    let number =
+        |text: &str| -> Result<Option<u32>> { if text == "-" { Ok(None) } else { Ok(Some(text.parse()?)) } };
     let (used, idle) = (number(used)?, number(idle)?);
     Ok(Counters { at: at.parse()?, used, idle, waiting: number(waiting)?, total: number(total)? })
 }

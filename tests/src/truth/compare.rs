@@ -46,14 +46,7 @@ impl Bounds {
     /// What noisy machines must reach in a quarter of a minute.
     pub const fn short(rig: Rig) -> Self {
         let used = if matches!(rig.class(), Class::Unmarked) { 0.75 } else { 0.4 };
-        Self {
-            relative: 0.15,
-            absolute: 0.0005,
-            pending: 0.5,
-            pending_share: 0.1,
-            pending_adds: true,
-            used,
-        }
+        Self { relative: 0.15, absolute: 0.0005, pending: 0.5, pending_share: 0.1, pending_adds: true, used }
     }
 
     /// The bound on the error of a wait.
@@ -174,7 +167,8 @@ fn estimate(seen: &Seen, books: &Books, window: Window) -> Estimate {
         median(samples.iter().filter_map(|sample| of(sample.pool.as_ref()?)).collect())
     };
     let whole = seen.whole.as_ref();
-    let evidence = whole.map(|whole| whole.evidence.clone()).or_else(|| Some(last?.waits.as_ref()?.0.clone()));
+    let evidence =
+        whole.map(|whole| whole.evidence.clone()).or_else(|| Some(last?.waits.as_ref()?.0.clone()));
     Estimate {
         samples: samples.len(),
         count: whole.map(|whole| whole.count),

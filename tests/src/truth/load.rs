@@ -126,9 +126,15 @@ impl Load {
         if self.even { self.mix.even(dice, self.ms) } else { self.mix.draw(dice, self.ms) }
     }
 
+    /// What an open load asks for, request by request.
+    pub fn pages(&self) -> impl Iterator<Item = Page> {
+        let (load, mut dice) = (*self, Dice::new(!self.seed));
+        std::iter::repeat_with(move || load.page(&mut dice))
+    }
+
     /// This thread does nothing but send in time: a runtime's timer has steps of a millisecond.
     fn open(&self, asker: &Asker, rate: f64, size: impl Fn(&mut Dice) -> u64) -> Vec<JoinHandle<()>> {
-        let (mut arrivals, mut pages) = (Dice::new(self.seed), Dice::new(!self.seed));
+        let (mut arrivals, mut pages) = (Dice::new(self.seed), self.pages());
         let (began, mut due) = (clock::monotonic(), 0.0);
         let mut tasks = Vec::new();
         loop {
@@ -137,9 +143,8 @@ impl Load {
                 return tasks;
             }
             clock::pause(Duration::from_secs_f64((due - clock::seconds_since(began)).max(0.0)));
-            for _ in 0..size(&mut arrivals) {
-                tasks.push(asker.begin(self.page(&mut pages)));
-            }
+            let size = usize::try_from(size(&mut arrivals)).unwrap_or(0);
+            tasks.extend(pages.by_ref().take(size).map(|page| asker.begin(page)));
         }
     }
 

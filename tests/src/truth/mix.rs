@@ -90,20 +90,12 @@ impl Mix {
         }
     }
 
-    /// A request of each kind, as often as its share says.
-    fn all(self, mean: f64) -> impl Iterator<Item = Page> {
-        (0..STEPS).map(move |step| self.page((f64::from(step) + 0.5) / f64::from(STEPS), mean, |mean| mean))
-    }
-
     /// How long a request holds a connection on average, when each that borrows costs `overhead` on top.
     pub fn mean_hold(self, mean: f64, overhead: f64) -> f64 {
+        let all =
+            (0..STEPS).map(|step| self.page((f64::from(step) + 0.5) / f64::from(STEPS), mean, |mean| mean));
         let cost = |page: Page| if page.route == "none" { 0.0 } else { page.hold() + overhead };
-        self.all(mean).map(cost).sum::<f64>() / f64::from(STEPS)
-    }
-
-    /// The same for one page, with every time at its mean.
-    pub fn even_hold(self, route: &str, mean: f64) -> f64 {
-        self.all(mean).find(|page| page.route == route).map_or(0.0, |page| page.hold())
+        all.map(cost).sum::<f64>() / f64::from(STEPS)
     }
 }
 

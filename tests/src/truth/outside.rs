@@ -86,7 +86,8 @@ impl Watch {
         let directory = place::scratch()?;
         let file = directory.path().join("run.rec");
         let pid_text = pid.to_string();
-        let mut arguments = vec!["record", "-o", file.to_str().context("a path in UTF-8")?, "--pid", &pid_text];
+        let mut arguments =
+            vec!["record", "-o", file.to_str().context("a path in UTF-8")?, "--pid", &pid_text];
         arguments.extend(more);
         let agent = Agent::start(arguments)?;
         Ok(Self { agent, pid, database: database.to_owned(), directory })
@@ -185,7 +186,8 @@ fn whole(summary: &str, pid: u32) -> Result<Option<Whole>> {
 
 /// `1963 known, mean 0.005123 s, p95 0.031 s, p99 0.055 s, evidence causal, confidence 0.91`
 fn figures(text: &str) -> Result<Whole> {
-    let fields: Vec<Vec<&str>> = text.split([',', ';']).map(|field| field.split_whitespace().collect()).collect();
+    let fields: Vec<Vec<&str>> =
+        text.split([',', ';']).map(|field| field.split_whitespace().collect()).collect();
     let value = |name: &str| {
         fields.iter().find_map(|field| match field.as_slice() {
             [first, value, ..] if *first == name => Some(*value),

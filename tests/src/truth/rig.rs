@@ -236,6 +236,7 @@ impl Running {
         let mut books = Books::read(&body)?;
         for borrower in &mut books.borrowers {
             borrower.asked = borrower.got.min(borrower.asked + self.transit);
+            borrower.back = borrower.back.min(borrower.got.max(borrower.back - self.transit));
         }
         Ok(books)
     }
@@ -243,7 +244,8 @@ impl Running {
     /// Learns from borrowers most of which did not wait how long a message is on its way to a pool in another
     /// process: that is no wait, but looks like one to who sends it. Zero where the pool is in the process.
     pub fn learn_transit(&mut self, books: &Books) {
-        let mut ways: Vec<i128> = books.borrowers.iter().map(|borrower| borrower.got - borrower.asked).collect();
+        let mut ways: Vec<i128> =
+            books.borrowers.iter().map(|borrower| borrower.got - borrower.asked).collect();
         ways.sort_unstable();
         if self.rig == Rig::PgBouncer {
             self.transit = ways.get(ways.len() / 2).copied().unwrap_or(0);

@@ -129,20 +129,24 @@ impl Plan {
         Ok((server, rig))
     }
 
-    /// Fills the pool, lets runtimes compile what they compile, and finds what a borrower costs.
+    /// Fills the pool, lets runtimes compile what they compile, and finds what a request that borrows costs on top of
+    /// the time that it asks for, in milliseconds.
     pub fn warm(&self, rig: &mut Running) -> Result<f64> {
         let hold = Page { route: "plain", ms: 200.0, ..Page::default() };
         load::at_once(&rig.target, self.pool, hold)?.all_good()?;
-        let even = Load { even: true, seconds: 3.0, ..Self { level: Level::Rho(0.4), ..self.clone() }.load(1.0) };
+        let even =
+            Load { even: true, seconds: 3.0, ..Self { level: Level::Rho(0.4), ..self.clone() }.load(1.0) };
         let from = clock::monotonic();
-        even.run(&rig.target)?.all_good()?;
+        let answers = even.run(&rig.target)?;
+        answers.all_good()?;
         let books = rig.books()?.within(Window { from, to: i128::MAX });
         rig.learn_transit(&books);
-        let cost = |borrower: &super::books::Borrower| {
-            (borrower.back - borrower.got) as f64 / 1e6 - self.mix.even_hold(&borrower.route, self.ms)
-        };
-        let costs: Vec<f64> = books.borrowers.iter().map(cost).collect();
-        Ok(costs.iter().sum::<f64>() / costs.len().max(1) as f64)
+        let held =
+            books.borrowers.iter().map(|borrower| (borrower.back - borrower.got) as f64 / 1e6).sum::<f64>();
+        let asked: Vec<f64> =
+            even.pages().take(usize::try_from(answers.total())?).map(|page| page.hold()).collect();
+        let borrowing = asked.iter().filter(|hold| **hold > 0.0).count().max(1);
+        Ok((held - asked.iter().sum::<f64>()) / borrowing as f64)
     }
 
     fn loaded(&self, rig: &Running, overhead: f64, watch: Option<Watch>) -> Result<Outcome> {
@@ -175,10 +179,7 @@ impl Drop for Over<'_> {
 }
 
 /// Samples while `work` runs.
-pub fn beside<T: Send>(
-    watch: &Watch,
-    work: impl FnOnce() -> Result<T> + Send,
-) -> Result<(T, Vec<Sample>)> {
+pub fn beside<T: Send>(watch: &Watch, work: impl FnOnce() -> Result<T> + Send) -> Result<(T, Vec<Sample>)> {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let worker = scope.spawn(|| {

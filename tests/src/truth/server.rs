@@ -165,7 +165,8 @@ async fn page<P: Pool>(pool: P, route: String, asked: Asked) -> (StatusCode, Str
 /// Answers until the process is ended.
 pub async fn serve(pool: impl Pool) -> Result<()> {
     tokio::spawn(sample(pool.clone()));
-    let answer = move |Path(route): Path<String>, Query(asked): Query<Asked>| page(pool.clone(), route, asked);
+    let answer =
+        move |Path(route): Path<String>, Query(asked): Query<Asked>| page(pool.clone(), route, asked);
     let port = u16::try_from(number("PORT", 0))?;
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     println!("listening {}", listener.local_addr()?.port());

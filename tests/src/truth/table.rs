@@ -111,7 +111,9 @@ fn verdict(runs: &[&Row]) -> Result<String> {
     }
     Ok(match missed.as_slice() {
         [] => "met".to_owned(),
-        some if confidence(runs).is_some_and(|sure| sure < TRUSTED) => format!("{}: missed, and said so", some.join(", ")),
+        some if confidence(runs).is_some_and(|sure| sure < TRUSTED) => {
+            format!("{}: missed, and said so", some.join(", "))
+        }
         some => format!("{}: **missed**", some.join(", ")),
     })
 }

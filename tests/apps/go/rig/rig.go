@@ -159,6 +159,7 @@ func truth(response http.ResponseWriter, _ *http.Request) {
 	lock.Lock()
 	text := strings.Join(rows, "\n") + "\n"
 	lock.Unlock()
+	response.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	fmt.Fprint(response, text)
 }
 
