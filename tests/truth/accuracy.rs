@@ -76,7 +76,7 @@ const SEEDS: u64 = 3;
 
 fn run(cell: Cell, rig: Rig, seconds: f64, seed: u64) -> Result<()> {
     let (mix, level, ms, pool) = cell;
-    let outcome = Plan { rig, mix, level, ms, pool, seconds, seed }.run()?;
+    let outcome = Plan { ms, pool, seconds, seed, ..Plan::new(rig, mix, level) }.run()?;
     outcome.answers.all_good()?;
     let row = row(&outcome);
     println!("{}", row.line());

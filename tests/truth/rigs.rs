@@ -48,8 +48,8 @@ impl Both {
     }
 
     fn tell(&self, what: &str) {
-        let Self { own, books, apart, over } = self;
-        println!("  {what}: library {own:.3}, books {books:.3}, MAE {apart:.3}; above the pool {over:.4}");
+        let Self { own, books, apart, .. } = self;
+        println!("  {what}: library {own:.3}, books {books:.3}, MAE {apart:.3}");
     }
 
     fn off(&self) -> f64 {
@@ -58,8 +58,7 @@ impl Both {
 }
 
 fn books_are_the_librarys(rig: Rig) -> Result<()> {
-    let plan =
-        Plan { rig, mix: Mix::B, level: Level::Rho(0.8), ms: 30.0, pool: POOL, seconds: 10.0, seed: 5 };
+    let plan = Plan { pool: POOL, seconds: 10.0, seed: 5, ..Plan::new(rig, Mix::B, Level::Rho(0.8)) };
     let outcome = plan.run_alone()?;
     outcome.answers.all_good()?;
     let waits = outcome.books.waits().context("borrowers")?;

@@ -14,8 +14,7 @@ use poolwatch_tests::{
 };
 
 fn waits_are_the_librarys(rig: Rig, mix: Mix) -> Result<()> {
-    let plan = Plan { rig, mix, level: Level::Rho(0.7), ms: 30.0, pool: 5, seconds: 15.0, seed: 1 };
-    let outcome = plan.run()?;
+    let outcome = Plan::new(rig, mix, Level::Rho(0.7)).run()?;
     outcome.answers.all_good()?;
     let row = row(&outcome);
     println!("{}", row.line());

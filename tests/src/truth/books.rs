@@ -95,6 +95,7 @@ impl Books {
     }
 
     /// Only what was asked for in this stretch of time.
+    #[must_use]
     pub fn within(&self, window: Window) -> Self {
         let inside = |at: i128| window.from <= at && at < window.to;
         Self {
@@ -104,6 +105,7 @@ impl Books {
     }
 
     /// Only borrowers of some routes.
+    #[must_use]
     pub fn of(&self, wanted: impl Fn(&str) -> bool) -> Self {
         let borrowers = self.borrowers.iter().filter(|borrower| wanted(&borrower.route)).cloned().collect();
         Self { borrowers, counters: Vec::new() }
@@ -149,6 +151,7 @@ pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
 pub struct Steps {
     up: Vec<i128>,
     down: Vec<i128>,
+    most: usize,
 }
 
 impl Steps {
@@ -157,13 +160,19 @@ impl Steps {
         let (mut up, mut down): (Vec<_>, Vec<_>) = stretches.unzip();
         up.sort_unstable();
         down.sort_unstable();
-        Self { up, down }
+        Self { up, down, most: usize::MAX }
+    }
+
+    /// The same, with what is above `most` left out of the count at a moment.
+    #[must_use]
+    pub fn capped(self, most: u32) -> Self {
+        Self { most: most as usize, ..self }
     }
 
     /// The count at a moment.
     pub fn at(&self, moment: i128) -> usize {
         let before = |moments: &[i128]| moments.partition_point(|at| *at <= moment);
-        before(&self.up).saturating_sub(before(&self.down))
+        before(&self.up).saturating_sub(before(&self.down)).min(self.most)
     }
 
     /// The mean over a stretch of time, each moment with the same weight.

@@ -122,7 +122,8 @@ impl Judged {
 pub fn row(outcome: &Outcome) -> Row {
     let Outcome { plan, window, books, overhead, .. } = outcome;
     let truth = measured(books, *window);
-    let seen = outcome.seen.as_ref().map(|seen| estimate(seen, books, *window)).unwrap_or_default();
+    let seen =
+        outcome.seen.as_ref().map(|seen| estimate(seen, books, *window, plan.pool)).unwrap_or_default();
     let mut row = Row {
         rig: plan.rig.name().to_owned(),
         mix: plan.mix.name().to_owned(),
@@ -156,15 +157,15 @@ fn measured(books: &Books, window: Window) -> Measured {
     }
 }
 
-fn estimate(seen: &Seen, books: &Books, window: Window) -> Estimate {
+fn estimate(seen: &Seen, books: &Books, window: Window, size: u32) -> Estimate {
     let inside = |sample: &&Sample| window.from <= sample.at && sample.at < window.to;
     let samples: Vec<&Sample> = seen.samples.iter().filter(inside).collect();
-    let (waiting, used) = (books.waiting(), books.used());
+    let (waiting, used) = (books.waiting(), books.used().capped(size));
     let pending = |pool: &PoolSample| pool.pending.as_ref().map(|(value, ..)| *value);
     let of_used = |pool: &PoolSample| Some(f64::from(pool.used));
-    let last = samples.iter().rev().find_map(|sample| sample.pool.as_ref());
+    let last = samples.iter().rev().find_map(|sample| sample.pool());
     let confidence = |of: fn(&PoolSample) -> Option<f64>| {
-        median(samples.iter().filter_map(|sample| of(sample.pool.as_ref()?)).collect())
+        median(samples.iter().filter_map(|sample| of(sample.pool()?)).collect())
     };
     let whole = seen.whole.as_ref();
     let evidence =
@@ -175,10 +176,11 @@ fn estimate(seen: &Seen, books: &Books, window: Window) -> Estimate {
         mean: whole.map(|whole| whole.mean),
         p95: whole.map(|whole| whole.p95),
         p99: whole.and_then(|whole| whole.p99),
+        timeouts: seen.totals.timeouts,
         integral: seen.totals.pending_seconds.map(|all| all / books.ended(End::Served).max(1) as f64),
-        pending: mean(samples.iter().filter_map(|sample| pending(sample.pool.as_ref()?))),
+        pending: mean(samples.iter().filter_map(|sample| pending(sample.pool()?))),
         pending_error: mean_error(&samples, &waiting, pending),
-        used: mean(samples.iter().filter_map(|sample| of_used(sample.pool.as_ref()?))),
+        used: mean(samples.iter().filter_map(|sample| of_used(sample.pool()?))),
         used_error: mean_error(&samples, &used, of_used),
         zero_share: zero_share(&samples, &waiting),
         max: last.and_then(|pool| pool.max),
@@ -193,7 +195,7 @@ fn estimate(seen: &Seen, books: &Books, window: Window) -> Estimate {
 
 /// Mean absolute difference; `None` when some sample lacks the value.
 fn mean_error(samples: &[&Sample], truth: &Steps, of: impl Fn(&PoolSample) -> Option<f64>) -> Option<f64> {
-    let off = |sample: &&Sample| Some((of(sample.pool.as_ref()?)? - truth.at(sample.at) as f64).abs());
+    let off = |sample: &&Sample| Some((of(sample.pool()?)? - truth.at(sample.at) as f64).abs());
     let errors: Option<Vec<f64>> = samples.iter().map(off).collect();
     mean(errors?.into_iter())
 }
@@ -202,7 +204,7 @@ fn mean_error(samples: &[&Sample], truth: &Steps, of: impl Fn(&PoolSample) -> Op
 fn zero_share(samples: &[&Sample], waiting: &Steps) -> Option<f64> {
     let calm = samples.iter().filter(|sample| waiting.at(sample.at) == 0);
     let says_zero = |sample: &&Sample| {
-        let value = sample.pool.as_ref().and_then(|pool| pool.pending.as_ref()).map(|(value, ..)| *value);
+        let value = sample.pool().and_then(|pool| pool.pending.as_ref()).map(|(value, ..)| *value);
         f64::from(u8::from(value.is_some_and(|value| value.abs() < 0.5)))
     };
     mean(calm.map(says_zero))

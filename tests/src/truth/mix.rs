@@ -1,5 +1,7 @@
 //! What requests ask of a rig: which page, how long its query, what comes before and after the connection.
 
+use std::fmt::Write as _;
+
 use super::dice::Dice;
 
 /// A mix of requests. Queries are exponentially distributed round the mean that the load gives.
@@ -13,6 +15,10 @@ pub enum Mix {
     /// One page that now spends exp(15 ms) before the pool, now exp(20 ms) after it, besides transactions, held
     /// connections and none: from outside, time before the pool looks like a wait.
     V,
+    /// Requests that hold a second connection while they hold the first.
+    Two,
+    /// Every other request borrows from a second pool.
+    Apart,
 }
 
 /// Requests that stand for all: fine enough for shares in per cent.
@@ -40,7 +46,8 @@ impl Page {
         let mut path = format!("/{route}?ms={ms:.3}");
         for (name, value) in [("gap", gap), ("pre", pre), ("post", post)] {
             if *value > 0.0 {
-                path.push_str(&format!("&{name}={value:.3}"));
+                // Writing to a string cannot fail.
+                let _ = write!(path, "&{name}={value:.3}");
             }
         }
         path
@@ -59,6 +66,8 @@ impl Mix {
             Self::A => "A",
             Self::B => "B",
             Self::V => "V",
+            Self::Two => "two",
+            Self::Apart => "apart",
         }
     }
 
@@ -77,7 +86,9 @@ impl Mix {
     fn page(self, kind: f64, ms: f64, mut around: impl FnMut(f64) -> f64) -> Page {
         let page = |route| Page { route, ms, ..Page::default() };
         match self {
-            Self::A => page("plain"),
+            Self::Two => page("two"),
+            Self::Apart if kind < 0.5 => page("second"),
+            Self::A | Self::Apart => page("plain"),
             Self::B if kind < 0.50 => page("plain"),
             Self::B if kind < 0.70 => Page { gap: 6.0, pre: around(6.0), ..page("tx") },
             Self::B if kind < 0.85 => Page { gap: 10.0, post: around(5.0), ..page("held") },

@@ -12,7 +12,7 @@ use crate::{
     agent::{Agent, command},
     clock::{self, Deadline},
     place,
-    pools::{Pool, Pools},
+    pools::Pool,
     process::{self, TERMINATE},
 };
 
@@ -23,8 +23,6 @@ const STEP: Duration = Duration::from_millis(100);
 pub struct Watch {
     agent: Agent,
     pid: u32,
-    /// Only pools to this database; any where empty.
-    database: String,
     directory: TempDir,
 }
 
@@ -33,13 +31,25 @@ pub struct Watch {
 pub struct Sample {
     /// The moment that it speaks of, nanoseconds of `CLOCK_MONOTONIC`.
     pub at: i128,
-    /// The pool; `None` while it is not known.
-    pub pool: Option<PoolSample>,
+    /// The pools of the process.
+    pub pools: Vec<PoolSample>,
+}
+
+impl Sample {
+    /// The one pool; `None` when there is none, or several.
+    pub fn pool(&self) -> Option<&PoolSample> {
+        match self.pools.as_slice() {
+            [pool] => Some(pool),
+            _ => None,
+        }
+    }
 }
 
 /// How a pool stood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PoolSample {
+    /// Where it leads, where that is known.
+    pub database: Option<String>,
     /// Used connections.
     pub used: u32,
     /// Its limit, where known.
@@ -59,6 +69,8 @@ pub struct Totals {
     pub pending_seconds: Option<f64>,
     /// Leases whose wait is known.
     pub waits: Option<f64>,
+    /// Borrowers that gave up.
+    pub timeouts: Option<f64>,
     /// Events that the agent knows it missed.
     pub lost: f64,
 }
@@ -82,7 +94,7 @@ pub struct Whole {
 
 impl Watch {
     /// Starts to record the process, and waits until the agent is ready. `more` are further options.
-    pub fn start(pid: u32, database: &str, more: &[&str]) -> Result<Self> {
+    pub fn start(pid: u32, more: &[&str]) -> Result<Self> {
         let directory = place::scratch()?;
         let file = directory.path().join("run.rec");
         let pid_text = pid.to_string();
@@ -90,7 +102,7 @@ impl Watch {
             vec!["record", "-o", file.to_str().context("a path in UTF-8")?, "--pid", &pid_text];
         arguments.extend(more);
         let agent = Agent::start(arguments)?;
-        Ok(Self { agent, pid, database: database.to_owned(), directory })
+        Ok(Self { agent, pid, directory })
     }
 
     /// Samples until told to stop.
@@ -108,17 +120,8 @@ impl Watch {
     /// One sample.
     pub fn sample(&self) -> Result<Sample> {
         let pools = self.agent.pools()?;
-        Ok(Sample { at: pools.at()? - clock::offset(), pool: self.of(&pools)?.map(PoolSample::from) })
-    }
-
-    fn of<'p>(&self, pools: &'p Pools) -> Result<Option<&'p Pool>> {
-        let named = |pool: &&Pool| {
-            self.database.is_empty() || pool.server.database.as_deref() == Some(self.database.as_str())
-        };
-        let of_process = pools.pools.iter().filter(|pool| pool.process.pid == self.pid).filter(named);
-        let found: Vec<&Pool> = of_process.collect();
-        ensure!(found.len() <= 1, "several pools: {found:?}");
-        Ok(found.first().copied())
+        let of_process = pools.pools.iter().filter(|pool| pool.process.pid == self.pid);
+        Ok(Sample { at: pools.at()? - clock::offset(), pools: of_process.map(PoolSample::from).collect() })
     }
 
     /// The agent, to ask it more.
@@ -134,6 +137,7 @@ impl Watch {
         Ok(Totals {
             pending_seconds: one(name),
             waits: one("db_client_connection_wait_time_seconds_count"),
+            timeouts: one("db_client_connection_timeouts_total"),
             lost: page.sum("poolwatch_events_lost_total", &[]),
         })
     }
@@ -149,6 +153,7 @@ impl Watch {
 impl From<&Pool> for PoolSample {
     fn from(pool: &Pool) -> Self {
         Self {
+            database: pool.server.database.clone(),
             used: pool.connections.used,
             max: pool.max.as_ref().map(|max| max.value),
             max_source: pool.max.as_ref().map(|max| max.source.clone()),

@@ -3,9 +3,8 @@
 use std::{process::Command, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use tokio_rustls::TlsConnector;
 
-use super::{books::Books, load::Target};
+use super::{books::Books, load::Target, run::Plan};
 use crate::{
     need::{self, Feature},
     place,
@@ -166,26 +165,6 @@ fn java(source: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// How a rig is set.
-#[derive(Clone)]
-pub struct Setting {
-    /// Most connections.
-    pub pool: u32,
-    /// How long a borrower waits, in milliseconds.
-    pub patience: u32,
-    /// Further variables of its environment.
-    pub more: Vec<(&'static str, String)>,
-    /// Requests come over TLS, and this speaks it; `more` has the certificate.
-    pub tls: Option<TlsConnector>,
-}
-
-impl Setting {
-    /// A pool of that size, with borrowers that never give up in a test's time.
-    pub fn of(pool: u32) -> Self {
-        Self { pool, patience: 60_000, more: Vec::new(), tls: None }
-    }
-}
-
 /// A rig that runs; it is killed when dropped.
 pub struct Running {
     /// Which.
@@ -200,23 +179,25 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts it against this server.
-    pub fn start(rig: Rig, server: &Server, setting: &Setting) -> Result<Self> {
+    /// Starts it, as the plan says, against this server.
+    pub fn start(plan: &Plan, server: &Server) -> Result<Self> {
+        let rig = plan.rig;
         let mut command = rig.command()?;
         command
             .env("PORT", "0")
             .env("OTEL_SERVICE_NAME", rig.name())
-            .env("POOL", setting.pool.to_string())
-            .env("ACQUIRE_TIMEOUT_MS", setting.patience.to_string())
+            .env("POOL", plan.pool.to_string())
+            .env("ACQUIRE_TIMEOUT_MS", plan.patience.to_string())
             .env("PGHOST", server.host(Way::Tcp4))
             .env("PGPORT", server.port().to_string())
             .env("PGUSER", USER)
             .env("PGDATABASE", "postgres")
-            .envs(setting.more.iter().map(|(name, value)| (name, value)));
+            .env("SECOND_DATABASE", SECOND)
+            .envs(plan.environment.iter().map(|(name, value)| (name, value)));
         let mut process = Process::start(rig.name(), &mut command)?;
         // java compiles its source first.
-        let port = process.line("listening ", Duration::from_secs(60))?;
-        let target = Target::new(port.parse().context("it prints its port")?, setting.tls.clone())?;
+        let port = process.line("listening ", Duration::from_mins(1))?;
+        let target = Target::new(port.parse().context("it prints its port")?, plan.tls.clone())?;
         let pid = match rig {
             Rig::PgBouncer => process.line("pooler ", Duration::from_secs(5))?.parse()?,
             _ => process.pid(),
@@ -260,3 +241,5 @@ impl Running {
 
 /// As whom rigs log in.
 pub const USER: &str = "app";
+/// Where a second pool leads.
+pub const SECOND: &str = "second";

@@ -69,6 +69,8 @@ pub struct Estimate {
     pub p95: Option<f64>,
     /// Its 99th percentile.
     pub p99: Option<f64>,
+    /// Borrowers that gave up.
+    pub timeouts: Option<f64>,
     /// The integral of the waiting count over the borrowers that were served: the mean wait once more.
     pub integral: Option<f64>,
     /// Mean of the sampled waiting counts.

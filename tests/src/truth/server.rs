@@ -7,7 +7,7 @@
 
 use std::{
     env,
-    fmt::Display,
+    fmt::{Display, Write as _},
     future::Future,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -76,7 +76,8 @@ static ROWS: Mutex<String> = Mutex::new(String::new());
 
 fn note(row: impl Display) {
     let mut rows = ROWS.lock().unwrap_or_else(PoisonError::into_inner);
-    rows.push_str(&format!("{row}\n"));
+    // Writing to a string cannot fail.
+    let _ = writeln!(rows, "{row}");
 }
 
 /// Lets milliseconds go by.

@@ -60,11 +60,11 @@ fn go() -> State {
     }
     let programs = place::target().join("go");
     let shared = ["go.mod", "go.sum", "own/own.go", "rig/rig.go"].map(|file| home.join(file));
-    let built = |name: &&str| {
+    let current = |name: &&str| {
         let sources = shared.iter().cloned().chain([home.join(name).join("main.go")]);
         newer(&programs.join(name), &sources.collect::<Vec<_>>())
     };
-    if GO_PROGRAMS.iter().all(built) {
+    if GO_PROGRAMS.iter().all(current) {
         return State::Found(programs.display().to_string());
     }
     let mut build = Command::new("go");
