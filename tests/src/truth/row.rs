@@ -105,7 +105,7 @@ impl Row {
         let directory = place::target()?.join("accuracy");
         fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
         let Self { rig, mix, level, ms, pool, seed, .. } = self;
-        let level = level.replace([' ', '/'], "-");
+        let level = level.replace('ρ', "rho").replace([' ', '/'], "-");
         let file = directory.join(format!("{rig}-{mix}-{level}-{ms}ms-{pool}-{seed}.json"));
         fs::write(&file, serde_json::to_string(self)?).with_context(|| file.display().to_string())
     }
