@@ -8,6 +8,7 @@ pub mod agent;
 pub mod app;
 pub mod client;
 pub mod clock;
+pub mod demand;
 pub mod http;
 pub mod need;
 pub mod newer;

@@ -11,7 +11,7 @@ use aya_ebpf::{
 use poolwatch_ebpf::wire::{Counter, ended_by};
 
 use crate::{
-    emit, filter,
+    emit, filter, inbound,
     kernel::{self, argument},
     maps::{self, CANDIDATES, CONNECTIONS, Candidate, PORTS},
     traffic,
@@ -66,8 +66,8 @@ unsafe fn try_tcp_state(socket: u64, sk: u64, old: u32, new: u32) -> Option<()> 
     match new {
         tcp::SYN_SENT => unsafe { connecting(socket) },
         tcp::CLOSE if old == tcp::SYN_SENT => unsafe { failed(socket, sk) },
-        // A half-close: the answers still come.
-        tcp::FIN_WAIT1 if kernel::still_receives(sk) => None,
+        // A half-close: a server's answers still come, and a client's do not.
+        tcp::FIN_WAIT1 if kernel::still_receives(sk) => unsafe { inbound::closed(socket) },
         tcp::CLOSE | tcp::FIN_WAIT1 | tcp::LAST_ACK => unsafe { closed(socket, sk, new) },
         _ => None,
     }
@@ -105,7 +105,7 @@ unsafe fn failed(socket: u64, sk: u64) -> Option<()> {
 unsafe fn closed(socket: u64, sk: u64, new: u32) -> Option<()> {
     let Some(connection) = CONNECTIONS.get_ptr_mut(socket) else {
         let _ = CANDIDATES.remove(socket);
-        return None;
+        return unsafe { inbound::closed(socket) };
     };
     let errno = kernel::socket_error(sk);
     let why = match new {

@@ -210,8 +210,10 @@ pub struct Connection {
     pub kept: u8,
     /// 1 = a message that belongs to a request was sent since the last request was whole.
     pub asking: u8,
-    /// Makes the padding visible.
-    pub reserved: [u8; 2],
+    /// 1 = its process was asked for something before the request that began last.
+    pub serves: u8,
+    /// 1 = the request that is being sent or in flight is to be told as begun.
+    pub beginning: u8,
     /// Head of the server message that is being kept; twice the room, so that a masked offset plus a
     /// masked length stay inside it.
     pub head: [u8; 2 * HEAD],
@@ -219,6 +221,10 @@ pub struct Connection {
     pub queue_head: u32,
     /// Ever-growing index behind the newest one.
     pub queue_tail: u32,
+    /// Thread that received last.
+    pub reader: u32,
+    /// Makes the padding visible.
+    pub reserved: u32,
     /// Waiting requests.
     pub queue: [Waiting; QUEUE],
 }

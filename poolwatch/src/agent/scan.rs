@@ -6,7 +6,7 @@ use super::watcher::Watcher;
 use crate::{
     clock,
     discover::{self, By},
-    event::{Event, ProcessId, SocketId},
+    event::{Event, ProcessId, Served, SocketId},
 };
 
 impl Watcher {
@@ -60,6 +60,23 @@ impl Watcher {
         ended
     }
 
+    /// Accepted UNIX sockets end without a sign, too: forgets those that are gone. What they were asked for will
+    /// not be answered.
+    pub fn scan_aside(&mut self) -> Vec<Event> {
+        let sockets = self.maps.aside();
+        let asked: Vec<(u32, u64)> = sockets.iter().map(|aside| (aside.pid, aside.inode)).collect();
+        let gone: BTreeSet<(u32, u64)> = self.unix.gone(&asked).into_iter().collect();
+        let at = clock::now();
+        let mut events = Vec::new();
+        for aside in sockets.iter().filter(|aside| gone.contains(&(aside.pid, aside.inode))) {
+            self.maps.forget_aside(aside.socket);
+            if aside.asked {
+                events.push(Event::Served(Served { socket: aside.socket, at, turn: None }));
+            }
+        }
+        events
+    }
+
     /// Processes whose end no record told, or none yet. Call [`Self::drain`] next, and then [`Self::ended`]
     /// with the answer.
     pub fn scan_processes(&self) -> Vec<ProcessId> {
@@ -74,6 +91,7 @@ impl Watcher {
         for process in processes {
             if self.known.process(process.pid) == Some(process) {
                 self.listed.remove(&process.pid);
+                self.pressure.part(process.pid);
                 self.known.part(process);
                 events.push(Event::Exit { process, at });
             }

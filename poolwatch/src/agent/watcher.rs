@@ -7,12 +7,15 @@ use std::{collections::BTreeSet, mem};
 
 use anyhow::Result;
 
-use super::known::{Known, KnownConnection};
+use super::{
+    known::{Known, KnownConnection},
+    pressure::Pressure,
+};
 use crate::{
     clock,
-    config::Targets,
+    config::{Evidence, Targets},
     discover::{self, By, UnixSockets},
-    event::{Event, Process, ProcessId, SocketId, Time},
+    event::{Declared, Event, Process, ProcessId, SocketId, Time},
     intake::{Intake, Sighting},
     probes::{Attached, Maps, Older, ProbeLog, catalog::Tier},
 };
@@ -36,7 +39,7 @@ pub struct Watcher {
     refused: u64,
     log: ProbeLog,
     // Detaches when dropped.
-    _ebpf: aya::Ebpf,
+    pub(super) pressure: Pressure,
 }
 
 impl Watcher {
@@ -44,8 +47,8 @@ impl Watcher {
     ///
     /// # Errors
     /// When the kernel side's maps cannot be written.
-    pub fn new(attached: Attached, targets: Targets) -> Result<Self> {
-        let Attached { ebpf, ring, maps, tier, log, .. } = attached;
+    pub fn new(attached: Attached, targets: Targets, when: Evidence) -> Result<Self> {
+        let Attached { evidence, ring, maps, tier, log, .. } = attached;
         let mut watcher = Self {
             intake: Intake::new(ring),
             maps,
@@ -58,7 +61,7 @@ impl Watcher {
             targets,
             refused: 0,
             log,
-            _ebpf: ebpf,
+            pressure: Pressure::new(when, evidence),
         };
         for pid in watcher.everybody() {
             watcher.maps.list(pid)?;
@@ -185,7 +188,17 @@ impl Watcher {
             }
             Event::Exit { process, .. } => {
                 self.listed.remove(&process.pid);
+                self.pressure.part(process.pid);
                 self.known.part(*process);
+            }
+            // Before its first connection was told, or after its end, a process is nobody's.
+            Event::Demand(_) | Event::Served(_) | Event::Begun(_) | Event::Parked(_) => {
+                if self.known.process(pid).is_none() {
+                    return;
+                }
+                if matches!(event, Event::Demand(_)) {
+                    self.pressure.serves(pid);
+                }
             }
             _ => {}
         }
@@ -211,7 +224,15 @@ impl Watcher {
             // It ended meanwhile: its command name is all that is left of it.
             _ => {
                 let name = comm.unwrap_or_default().to_owned();
-                Process { id, service: name.clone(), name, container: None, pod: None, namespace: None }
+                Process {
+                    id,
+                    service: name.clone(),
+                    name,
+                    container: None,
+                    pod: None,
+                    namespace: None,
+                    declared: Declared::default(),
+                }
             }
         };
         self.admit(process, events)
