@@ -3,7 +3,7 @@
 //! Waits are kept per process, from the first demand or borrower of it that is told. In come events, out go
 //! facts; each pool is told how many wait, on what evidence, and how far to trust it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Core,
@@ -97,10 +97,8 @@ impl Core {
             let Some(pool) = self.pools.get_mut(pool) else { continue };
             pool.tally.add(self.now, took);
             pool.announce(facts);
-            facts.push(Fact::Waited {
-                labels: std::sync::Arc::clone(&pool.labels),
-                took: whole(&mut pool.owed, took),
-            });
+            let (labels, pid) = (Arc::clone(&pool.labels), process.pid);
+            facts.push(Fact::Waited { labels, pid, took: whole(&mut pool.owed, took) });
         }
         self.waited = waited;
     }
