@@ -89,7 +89,9 @@ pub fn lack(feature: Feature) -> Option<String> {
             Err(error) => Some(error.to_string()),
         },
         Feature::Jdbc => lack_program("java").or_else(|| lack_built("java/postgresql.jar")),
-        Feature::GoDrivers => lack_built("go/wire_pgx").or_else(|| lack_built("go/wire_pq")),
+        Feature::GoDrivers => ["go/wire_pgx", "go/wire_pq", "go/pie/wire_pq", "go/external/wire_pq"]
+            .into_iter()
+            .find_map(lack_built),
         Feature::RubyPg => lack_answer("ruby", &["-e", "require 'pg'"]),
         Feature::PhpPgsql => lack_answer("php", &["-r", "exit(extension_loaded('pdo_pgsql') ? 0 : 1);"]),
         Feature::Libpq => lack_built("c/wire_libpq"),

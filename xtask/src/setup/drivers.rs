@@ -58,13 +58,23 @@ fn go() -> State {
     let programs = place::target().join("go");
     let sources = ["go.mod", "go.sum", "own/own.go", "wire_pgx/main.go", "wire_pq/main.go"];
     let sources: Vec<PathBuf> = sources.iter().map(|file| home.join(file)).collect();
-    if ["wire_pgx", "wire_pq"].iter().all(|name| newer(&programs.join(name), &sources)) {
+    let made = ["wire_pgx", "wire_pq", "pie/wire_pq", "external/wire_pq"];
+    if made.iter().all(|name| newer(&programs.join(name), &sources)) {
         return State::Found(programs.display().to_string());
     }
-    let mut build = Command::new("go");
-    build.args(["build", "-o"]).arg(programs.join("")).arg("./...").current_dir(&home);
-    build.env("GOTOOLCHAIN", "local");
-    State::Steps(vec![directory(&programs), build])
+    let build = |flag: &str, to: PathBuf, what: &str| {
+        let mut build = Command::new("go");
+        build.args(["build", flag, "-o"]).arg(to).arg(what).current_dir(&home);
+        build.env("GOTOOLCHAIN", "local");
+        build
+    };
+    State::Steps(vec![
+        directory(&programs),
+        build("-buildmode=default", programs.join(""), "./..."),
+        // The same program linked otherwise: its functions are looked for in each.
+        build("-buildmode=pie", programs.join("pie/wire_pq"), "./wire_pq"),
+        build("-ldflags=-linkmode=external", programs.join("external/wire_pq"), "./wire_pq"),
+    ])
 }
 
 /// The `go` line of a module.
