@@ -1,4 +1,4 @@
-//! The only writer of the ring, with `said.rs`. What does not fit is counted, in total and per connection.
+//! The only writer of the ring, with `said.rs` and `demand.rs`. What does not fit is counted, in total and per connection.
 //!
 //! The reader polls: waking it costs ten times the record itself, so that happens only when the ring
 //! fills up. Fields are written one by one, since a struct literal becomes a loop over its bytes.
@@ -15,7 +15,7 @@ use poolwatch_ebpf::wire::{
 use crate::{
     kernel,
     maps::{self, RECORDS},
-    said,
+    said, turn,
     walk::Walk,
 };
 
@@ -180,6 +180,9 @@ pub unsafe fn request(c: &mut Connection, w: &Walk, waiting: &Waiting, at: u64, 
         (*record).executed = executed as u8;
         (*record).bound = c.held_bound;
         (*record).statement = c.held_statement;
+        (*record).turn = if c.serves != 0 { turn::of(c.reader) } else { 0 };
+        (*record).thread = if c.serves != 0 { c.reader } else { 0 };
+        (*record).reserved = 0;
         entry.submit(wake());
     }
     c.missed = 0;

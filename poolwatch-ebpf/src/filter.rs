@@ -20,6 +20,12 @@ pub fn watched(pid: u32) -> bool {
     if maps::watch() == watch::ALL { bits & standing::DENIED == 0 } else { bits & standing::LISTED != 0 }
 }
 
+/// The process was asked for something.
+#[inline(always)]
+pub fn serves(pid: u32) -> bool {
+    standing_of(pid) & standing::SERVES != 0
+}
+
 /// Remembers that the process holds a connection, so that its end is told.
 #[inline(always)]
 pub fn holds(pid: u32) {

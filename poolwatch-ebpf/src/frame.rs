@@ -24,6 +24,8 @@ const fn letters(all: &[u8]) -> u64 {
 }
 
 const CLIENT: u64 = letters(b"BCcdDEFfHpPQSX");
+/// Letters that a request may begin with.
+const REQUEST: u64 = letters(b"BCDEFHPQS");
 const SERVER: u64 = letters(b"AcCdDEGHIKnNRsStTvVWZ");
 
 /// A letter that a client may begin a message with.
@@ -234,6 +236,9 @@ unsafe fn client_message(c: &mut Connection, w: &mut Walk, b: [u8; 8]) -> i64 {
         return 1;
     }
     c.tx.remaining = length - 4;
+    if w.letter == 0 && REQUEST >> (letter - 64) & 1 == 1 {
+        w.letter = letter as u32;
+    }
     match letter {
         b'P' | b'C' => capture::tell(c, letter),
         b'B' => capture::look(c, capture::BIND),

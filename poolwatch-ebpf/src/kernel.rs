@@ -7,7 +7,10 @@ use aya_ebpf::{
     helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, generated as raw},
 };
 
+use poolwatch_ebpf::wire::family;
+
 use crate::maps::offset;
+pub use crate::registers::{Caller, Registers};
 
 /// Reads kernel memory; `otherwise` when it is not there. (An `Option` here becomes a register that
 /// may hold anything, which the verifier refuses.)
@@ -132,6 +135,13 @@ pub fn still_receives(sk: u64) -> bool {
     read(sk + offset!(sk_shutdown) as u64, RCV_SHUTDOWN) & RCV_SHUTDOWN == 0
 }
 
+/// A descriptor still leads to the socket: `close()` takes it from its `struct socket`.
+/// Source: `sock_orphan` in include/net/sock.h.
+#[inline(always)]
+pub fn is_held(sk: u64) -> bool {
+    read(sk + offset!(sk_socket) as u64, 0u64) != 0
+}
+
 /// TCP's count of bytes that were read from the socket, by whatever call.
 #[inline(always)]
 pub fn copied(sk: u64) -> u32 {
@@ -146,6 +156,39 @@ pub fn last_transmit(sk: u64) -> u64 {
         0 => 0,
         field => read(sk + field as u64, 0),
     }
+}
+
+/// A stream of bytes: TCP, or UNIX of that type. Source: `SOCK_STREAM` and `IPPROTO_TCP` have the same numbers
+/// on every machine but MIPS.
+#[inline(always)]
+pub fn is_stream(sk: u64, of: u16) -> bool {
+    const STREAM: u16 = 1;
+    const TCP: u16 = 6;
+    match of {
+        family::UNIX => read(sk + offset!(sk_type) as u64, 0u16) == STREAM,
+        family::INET | family::INET6 => read(sk + offset!(sk_protocol) as u64, 0u16) == TCP,
+        _ => false,
+    }
+}
+
+/// A socket that nobody connected, and that nothing was sent on: TCP by its own count; a UNIX socket that was
+/// accepted has its listener's address, and its peer seldom has one.
+#[inline(always)]
+pub fn is_untouched(sk: u64, of: u16) -> bool {
+    if of == family::UNIX {
+        let peer = read(sk + offset!(unix_peer) as u64, 0u64);
+        return has_address(sk) && (peer == 0 || !has_address(peer));
+    }
+    match offset!(tcp_sent) {
+        0 => false,
+        field => read(sk + field as u64, 1u64) == 0,
+    }
+}
+
+/// The UNIX socket is bound.
+#[inline(always)]
+pub fn has_address(sk: u64) -> bool {
+    read(sk + offset!(unix_addr) as u64, 0u64) != 0
 }
 
 /// Address and length of the `sun_path` that a UNIX socket's peer is bound to.
@@ -239,88 +282,6 @@ pub fn socket_of(descriptor: u64) -> Option<(u64, u64)> {
         return None;
     }
     Some((sk, read(inode + offset!(inode_number) as u64, 0u64)))
-}
-
-/// Whose registers to read, once a call turns out to matter.
-#[derive(Clone, Copy)]
-pub enum Caller {
-    /// The system call that the current task is in.
-    Current,
-    /// A `struct pt_regs`.
-    At(u64),
-}
-
-impl Caller {
-    #[inline(always)]
-    pub fn registers(self) -> Option<Registers> {
-        match self {
-            Self::Current => Registers::current(),
-            Self::At(address) => Registers::at(address),
-        }
-    }
-}
-
-/// A system call's number and arguments.
-#[derive(Clone, Copy)]
-pub struct Registers {
-    address: u64,
-    words: [u64; 4],
-}
-
-impl Registers {
-    /// Of the system call that the current task is in.
-    #[inline(always)]
-    pub fn current() -> Option<Self> {
-        let address = unsafe {
-            let task = raw::bpf_get_current_task_btf();
-            raw::bpf_task_pt_regs(task) as u64
-        };
-        Self::at(address)
-    }
-
-    /// From a `struct pt_regs`.
-    #[inline(always)]
-    pub fn at(address: u64) -> Option<Self> {
-        if address == 0 {
-            return None;
-        }
-        Some(Self { address, words: read(address + offset!(registers) as u64, [0; 4]) })
-    }
-
-    // x86-64 keeps dx, si, di, orig_ax side by side; arm64 keeps x0 to x3, and the number elsewhere.
-    #[inline(always)]
-    fn split() -> bool {
-        offset!(registers_number) != 0
-    }
-
-    #[inline(always)]
-    pub fn number(&self) -> u64 {
-        if Self::split() {
-            read(self.address + offset!(registers_number) as u64, u32::MAX) as u64
-        } else {
-            self.words[3]
-        }
-    }
-
-    #[inline(always)]
-    pub fn first(&self) -> u64 {
-        if Self::split() { self.words[0] } else { self.words[2] }
-    }
-
-    #[inline(always)]
-    pub fn second(&self) -> u64 {
-        self.words[1]
-    }
-
-    #[inline(always)]
-    pub fn third(&self) -> u64 {
-        if Self::split() { self.words[2] } else { self.words[0] }
-    }
-
-    #[inline(always)]
-    pub fn fourth(&self) -> u64 {
-        read(self.address + offset!(registers_fourth) as u64, 0)
-    }
 }
 
 /// Bytes in the ring that the reader has not taken.

@@ -1,25 +1,30 @@
 //! The probes: they observe socket calls, filter, frame, and emit one record per answered request.
 //!
 //! Each probe file has a thin entry and a `try_…` that does the work. `kernel.rs` alone knows kernel
-//! structures, `emit.rs` alone writes the ring, `maps.rs` holds every map and setting.
+//! structures, `emit.rs`, `said.rs` and `demand.rs` alone write the ring, `maps.rs` holds every map and setting.
 #![no_std]
 #![no_main]
 #![allow(clippy::missing_safety_doc, reason = "every function here runs under the kernel's verifier")]
 
 mod capture;
+mod demand;
 mod emit;
 mod filter;
 mod frame;
+mod inbound;
 mod kernel;
 mod maps;
 mod opening;
 mod payload;
 mod probes;
 mod queue;
+mod registers;
 mod resync;
 mod ring;
+mod route;
 mod said;
 mod traffic;
+mod turn;
 mod walk;
 
 #[panic_handler]

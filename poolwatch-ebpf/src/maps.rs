@@ -6,10 +6,11 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use poolwatch_ebpf::wire::{
-    CALLS, Connection, Counter, Deep, Message, Offsets, PIECE_LEN, STARTUP_LEN, Startup, Waiting,
+    CALLS, Connection, Counter, Deep, Inbound, Message, Offsets, PIECE_LEN, STARTUP_LEN, Startup, Thread,
+    Waiting,
 };
 
-use crate::walk::Walk;
+use crate::{route::Head, walk::Walk};
 
 const LAZY: usize = BPF_F_NO_PREALLOC as usize;
 
@@ -60,6 +61,17 @@ pub static STARTUPS: HashMap<u64, Startup, 32_768, LAZY> = HashMap::new();
 #[btf_map]
 pub static DEEP: HashMap<Deep, Waiting, 65_536, LAZY> = HashMap::new();
 
+/// Sockets of processes with connections, by identity, that are no connection themselves: those that were
+/// accepted, and others so that they are known at once. An entry leaves with its socket; of UNIX sockets, which
+/// may end without a sign, the agent looks that up. What does not fit counts as `InboundFull`.
+#[btf_map]
+pub static INBOUND: HashMap<u64, Inbound, 32_768, LAZY> = HashMap::new();
+
+/// Threads that read a demand, or waited for input while that was counted; an entry leaves with its thread.
+/// What does not fit counts as `ThreadsFull`.
+#[btf_map]
+pub static THREADS: HashMap<u32, Thread, 16_384, LAZY> = HashMap::new();
+
 /// Processes that are listed, denied or hold connections; an entry leaves with the process.
 #[btf_map]
 pub static PROCESSES: HashMap<u32, u32, 16_384, LAZY> = HashMap::new();
@@ -80,6 +92,10 @@ pub static WALKS: PerCpuArray<Walk, 1> = PerCpuArray::new();
 /// User bytes that this CPU is looking at.
 #[btf_map]
 pub static CHUNKS: PerCpuArray<[u8; crate::walk::CHUNK_ROOM], 1> = PerCpuArray::new();
+
+/// The head of what was read on this CPU.
+#[btf_map]
+pub static HEADS: PerCpuArray<Head, 1> = PerCpuArray::new();
 
 /// The message that this CPU is telling of.
 #[btf_map]
@@ -130,11 +146,18 @@ pub static OFFSETS: Offsets = Offsets {
     tcp_copied: 0,
     task_flags: 0,
     task_ring: 0,
+    sk_type: 0,
+    sk_protocol: 0,
+    tcp_sent: 0,
 };
 
 /// What each system call does, by its number; see `wire::call`.
 #[unsafe(no_mangle)]
 static CALL_FORMS: [u8; CALLS] = [0; CALLS];
+
+/// What each system call waits for, by its number; see `wire::pause`.
+#[unsafe(no_mangle)]
+static CALL_PAUSES: [u8; CALLS] = [0; CALLS];
 
 /// One of `wire::watch`.
 #[unsafe(no_mangle)]
@@ -193,12 +216,21 @@ pub fn no_text_above() -> u64 {
 }
 
 pub fn call_form(number: u64) -> u8 {
+    of_call(&raw const CALL_FORMS, number)
+}
+
+pub fn call_pause(number: u64) -> u8 {
+    of_call(&raw const CALL_PAUSES, number)
+}
+
+#[inline(always)]
+fn of_call(table: *const [u8; CALLS], number: u64) -> u8 {
     if number >= CALLS as u64 {
         return 0;
     }
     // Masked once more: the verifier does not connect the check above with this use.
     let index = core::hint::black_box(number) & (CALLS as u64 - 1);
-    unsafe { core::ptr::read_volatile((&raw const CALL_FORMS).cast::<u8>().add(index as usize)) }
+    unsafe { core::ptr::read_volatile(table.cast::<u8>().add(index as usize)) }
 }
 
 /// Adds to a counter.

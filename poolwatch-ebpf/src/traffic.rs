@@ -3,15 +3,15 @@
 use poolwatch_ebpf::wire::{Connection, Counter, by, call, ended_by, family, phase};
 
 use crate::{
-    emit, frame,
+    demand, emit, filter, frame, inbound,
     kernel::{self, Caller, Registers},
-    maps::{self, CHUNKS, CONNECTIONS, STARTUPS},
+    maps::{self, CHUNKS, CONNECTIONS, INBOUND, STARTUPS},
     opening, payload, queue, resync, ring,
     walk::{State, Walk, done},
 };
 
 /// `MSG_PEEK`: the bytes will be read again.
-const PEEK: u64 = 2;
+pub const PEEK: u64 = 2;
 /// `MSG_TRUNC`: TCP throws the bytes away instead of handing them over.
 /// Source: <https://man7.org/linux/man-pages/man7/tcp.7.html>.
 const TRUNC: u64 = 0x20;
@@ -26,7 +26,11 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
     unsafe {
         let connection = match CONNECTIONS.get_ptr_mut(socket) {
             Some(connection) => connection,
-            None if result > 0 => opening::first_contact(socket, sk, result as u64, caller)?,
+            None if result > 0 || is_reset(result) => match inbound::accepted(socket) {
+                Some(inbound) => return inbound::wrote(inbound, socket, sk, result, caller),
+                None if result > 0 => opening::first_contact(socket, sk, result as u64, caller)?,
+                None => return None,
+            },
             None => return None,
         };
         let c = &mut *connection;
@@ -55,8 +59,13 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
             c.sending_executes = 0;
             c.asking = 0;
         }
+        if c.sending == 0 && c.queue_head == c.queue_tail && c.early == 0 {
+            c.serves = filter::serves(c.pid) as u8;
+            c.beginning = c.serves;
+        }
         let mut state = State { connection, walk, chunk };
         kernel::repeat(maps::hops(), frame::step_client, &mut state);
+        demand::begins(&mut *connection, walk, result as u32);
         // A message that was sent in part ends its sendmmsg, without an error.
         if walk.partial != 0 {
             payload::last_of_vector(&mut (*connection).tx);
@@ -124,7 +133,13 @@ pub unsafe fn received(
     caller: Caller,
 ) -> Option<()> {
     unsafe {
-        let connection = CONNECTIONS.get_ptr_mut(socket)?;
+        let Some(connection) = CONNECTIONS.get_ptr_mut(socket) else {
+            return if messages > 0 {
+                None
+            } else {
+                inbound::read(socket, sk, result, message_flags, caller)
+            };
+        };
         let c = &mut *connection;
         if result < 0 {
             payload::last_of_vector(&mut c.rx);
@@ -140,6 +155,7 @@ pub unsafe fn received(
         if c.secured != 0 {
             return None;
         }
+        c.reader = kernel::thread() as u32;
         let chunk = CHUNKS.get_ptr_mut(0)?.cast::<u8>();
         let walk = Walk::begin(sk, result as u64)?;
         c.last = walk.now;
@@ -187,7 +203,8 @@ unsafe fn bypassed(c: &mut Connection, sk: u64, received: u32) {
     let known = c.copied_known;
     c.copied = copied;
     c.copied_known = 1;
-    if known == 0 || past == 0 {
+    // The peer's FIN counts as a byte once it is read.
+    if known == 0 || past == 0 || (past == 1 && !kernel::still_receives(sk)) {
         return;
     }
     // COPY data, as below.
@@ -284,16 +301,30 @@ unsafe fn end_of_file(c: &mut Connection, registers: Option<Registers>) -> Optio
         return None;
     }
     c.ending |= ended_by::END_OF_FILE as u8;
-    if c.family == family::UNIX {
+    if c.family == family::UNIX || c.unread != 0 {
         unsafe { end(c, ended_by::END_OF_FILE, 0) };
     }
     Some(())
 }
 
+/// The call failed since the peer is gone.
+#[inline(always)]
+pub fn is_reset(result: i64) -> bool {
+    result == RESET[0] || result == RESET[1]
+}
+
+/// TCP is done, by both sides' FIN, before a client that only half-closed has read everything. Its end is the
+/// end of file that it reads; the agent gives up one that it never reads.
+#[inline(always)]
+pub fn done_unread(c: &mut Connection) {
+    c.unread = 1;
+    c.last = kernel::now();
+}
+
 /// UNIX sockets tell of their peer's end by the errors of calls alone.
 #[inline(always)]
 unsafe fn unix_reset(c: &mut Connection, result: i64) {
-    if c.family == family::UNIX && (result == RESET[0] || result == RESET[1]) {
+    if c.family == family::UNIX && is_reset(result) {
         unsafe { end(c, ended_by::RESET, (0 - result) as u16) };
     }
 }
@@ -321,5 +352,7 @@ fn forget(c: &mut Connection) {
     if c.phase == phase::STARTUP {
         let _ = STARTUPS.remove(c.socket);
     }
+    // It was read from before it was known for a connection.
+    let _ = INBOUND.remove(c.socket);
     let _ = CONNECTIONS.remove(c.socket);
 }

@@ -58,6 +58,10 @@ pub struct Walk {
     pub done: u32,
     /// 1 = the last segment holds more than was moved.
     pub partial: u32,
+    /// Type byte of the first message of a request that was begun here; 0 = none was.
+    pub letter: u32,
+    /// Makes the padding visible.
+    pub reserved: u32,
 }
 
 /// What the loop's callback gets: pointers into maps only.
@@ -87,6 +91,7 @@ impl Walk {
         walk.sk = sk;
         walk.done = done::NO;
         walk.partial = 0;
+        walk.letter = 0;
         Some(walk)
     }
 

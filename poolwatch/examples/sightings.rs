@@ -13,7 +13,13 @@ fn main() {
         Some("sock") => Some(Tier::Sock),
         _ => None,
     };
-    let attached = match attach(&Wanted { tier, watch: Watch::All, ring_bytes: 4 << 20, sql: true }) {
+    let attached = match attach(&Wanted {
+        tier,
+        watch: Watch::All,
+        ring_bytes: 4 << 20,
+        sql: true,
+        evidence: poolwatch::config::Evidence::Off,
+    }) {
         Ok(attached) => attached,
         Err(refusal) => {
             eprintln!("{refusal}");

@@ -81,7 +81,8 @@ async fn serve(config: Config, access: Access, record: Option<PathBuf>) -> Resul
     let children = config.targets.follow_children;
     let watch = if config.targets.pids.is_empty() { Watch::All } else { Watch::Listed { children } };
     let export = config.export(Clock::start());
-    let wanted = Wanted { tier, watch, ring_bytes: config.ring_bytes, sql: config.sql };
+    let Config { ring_bytes, sql, evidence, .. } = config;
+    let wanted = Wanted { tier, watch, ring_bytes, sql, evidence };
     let job = Job { targets: config.targets, wanted, settings: config.inference, export, access, record };
     agent::run(job, listener, stop()?).await
 }

@@ -10,7 +10,7 @@ use libbpf_sys as sys;
 use poolwatch_tests::{need, need::Feature, place};
 
 /// Every field that the probes read, with the bytes that they read of it.
-const FIELDS: [(&str, &str, i64); 37] = [
+const FIELDS: [(&str, &str, i64); 40] = [
     ("sock_common", "skc_family", 2),
     ("sock_common", "skc_dport", 2),
     ("sock_common", "skc_num", 2),
@@ -19,6 +19,9 @@ const FIELDS: [(&str, &str, i64); 37] = [
     ("sock", "sk_socket", 8),
     ("sock", "sk_err", 4),
     ("sock", "sk_shutdown", 1),
+    ("sock", "sk_type", 2),
+    ("sock", "sk_protocol", 2),
+    ("tcp_sock", "bytes_sent", 8),
     ("tcp_sock", "copied_seq", 4),
     ("tcp_sock", "tcp_wstamp_ns", 8),
     ("unix_sock", "peer", 8),

@@ -32,12 +32,24 @@ pub enum Feature {
     Jdbc,
     /// The programs of `apps/go`, which set-up builds.
     GoDrivers,
+    /// One of them linked in other ways, and `strip`.
+    GoLinked,
     /// ruby with its package pg.
     RubyPg,
     /// php with `pdo_pgsql`.
     PhpPgsql,
     /// The program of `apps/c`, which set-up builds.
     Libpq,
+    /// Python with aiohttp and `psycopg_pool`.
+    PythonWeb,
+    /// java and HikariCP.
+    Hikari,
+    /// The rigs of `apps/go`, which set-up builds.
+    GoRigs,
+    /// node and the packages of `apps/prisma`, with its client, which set-up makes.
+    Prisma,
+    /// PgBouncer, and the rig of `apps/go` that speaks through it.
+    PgBouncer,
     /// promtool.
     Promtool,
     /// The Prometheus server.
@@ -89,12 +101,22 @@ pub fn lack(feature: Feature) -> Option<String> {
             Err(error) => Some(error.to_string()),
         },
         Feature::Jdbc => lack_program("java").or_else(|| lack_built("java/postgresql.jar")),
-        Feature::GoDrivers => ["go/wire_pgx", "go/wire_pq", "go/pie/wire_pq", "go/external/wire_pq"]
-            .into_iter()
-            .find_map(lack_built),
+        Feature::GoDrivers => lack_built("go/wire_pgx").or_else(|| lack_built("go/wire_pq")),
+        Feature::GoLinked => lack_built("go/pie/wire_pq")
+            .or_else(|| lack_built("go/external/wire_pq"))
+            .or_else(|| lack_program("strip")),
         Feature::RubyPg => lack_answer("ruby", &["-e", "require 'pg'"]),
         Feature::PhpPgsql => lack_answer("php", &["-r", "exit(extension_loaded('pdo_pgsql') ? 0 : 1);"]),
         Feature::Libpq => lack_built("c/wire_libpq"),
+        Feature::PythonWeb => lack_python("import aiohttp, asyncpg, psycopg_pool"),
+        Feature::Hikari => lack_program("java").or_else(|| lack_built("java/HikariCP.jar")),
+        Feature::GoRigs => lack_built("go/rig_sql").or_else(|| lack_built("go/rig_pgx")),
+        Feature::Prisma => {
+            lack_program("node").or_else(|| lack_file(place::apps().join("prisma/client/index.js")))
+        }
+        Feature::PgBouncer => {
+            lack_built("go/rig_through").or_else(|| lack_built("tools/pgbouncer/usr/sbin/pgbouncer"))
+        }
         Feature::Promtool => lack_program("promtool"),
         Feature::Prometheus => prometheus().is_none().then(|| "no prometheus (cargo xtask setup)".to_owned()),
         Feature::PidChoice => lack_root().or_else(|| lack_file("/proc/sys/kernel/ns_last_pid")),
@@ -119,6 +141,14 @@ fn lack_file(path: impl AsRef<Path>) -> Option<String> {
 fn lack_program(name: &str) -> Option<String> {
     let ran = Command::new(name).arg("--version").output();
     ran.is_err().then(|| format!("no {name} in PATH (cargo xtask setup)"))
+}
+
+/// What the applications' Python must be able to do.
+fn lack_python(code: &str) -> Option<String> {
+    match python() {
+        Ok(python) => lack_file(&python).or_else(|| lack_answer(&python.to_string_lossy(), &["-c", code])),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// What set-up leaves in the target directory.

@@ -7,7 +7,7 @@ use poolwatch_ebpf::wire::{Counter, standing, watch};
 use crate::{
     emit, filter,
     kernel::{self, argument},
-    maps::{self, PROCESSES},
+    maps::{self, PROCESSES, THREADS},
 };
 
 /// `sched_process_fork(struct task_struct *parent, struct task_struct *child)`
@@ -58,6 +58,7 @@ unsafe fn try_process_fork(parent: u64, child: u64) -> Option<()> {
 
 #[inline(always)]
 unsafe fn try_process_exit(task: u64) -> Option<()> {
+    let _ = THREADS.remove(kernel::task_pid(task));
     let pid = kernel::task_tgid(task);
     let bits = filter::standing_of(pid);
     // The count was lowered before the tracepoint: zero means that this was the last thread.

@@ -36,9 +36,13 @@ pub enum Counter {
     RequestsRingFull = 14,
     /// Messages that might have named a statement and were not told, to leave the ring to requests.
     TextsRingFull = 15,
+    /// Sockets that found no room in the map of accepted ones.
+    InboundFull = 16,
+    /// Threads that found no room in the map of threads.
+    ThreadsFull = 17,
 }
 
 impl Counter {
     /// Slots in the counter array.
-    pub const SLOTS: u32 = 16;
+    pub const SLOTS: u32 = 18;
 }

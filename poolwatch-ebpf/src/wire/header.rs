@@ -47,6 +47,14 @@ pub enum Kind {
     Execute = 11,
     /// [`super::Statement`]
     Statement = 12,
+    /// [`super::Demand`]
+    Demand = 13,
+    /// [`super::Served`]
+    Served = 14,
+    /// [`super::Begun`]
+    Begun = 15,
+    /// [`super::Parked`]
+    Parked = 16,
 }
 
 impl Kind {
@@ -65,6 +73,10 @@ impl Kind {
             10 => Self::Message,
             11 => Self::Execute,
             12 => Self::Statement,
+            13 => Self::Demand,
+            14 => Self::Served,
+            15 => Self::Begun,
+            16 => Self::Parked,
             _ => return None,
         })
     }

@@ -83,6 +83,12 @@ pub struct Request {
     pub outcome_at: u64,
     /// Statement of the last `Execute`, as in [`super::Execute`].
     pub statement: u64,
+    /// Waits for input that the thread that read `ReadyForQuery` began before.
+    pub turn: u64,
+    /// That thread; 0 = the process's demands are not watched.
+    pub thread: u32,
+    /// Makes the padding visible.
+    pub reserved: u32,
 }
 
 // SAFETY: repr(C), only integers and byte arrays, no padding (asserted below).
@@ -90,4 +96,4 @@ unsafe impl Record for Request {
     const KIND: Kind = Kind::Request;
 }
 
-const _: () = assert!(size_of::<Request>() == 32 + 4 * 8 + 8 * 4 + 4 + 8 + TAG_LEN + 2 * 8);
+const _: () = assert!(size_of::<Request>() == 32 + 4 * 8 + 8 * 4 + 4 + 8 + TAG_LEN + 3 * 8 + 8);

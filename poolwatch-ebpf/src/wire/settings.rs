@@ -76,6 +76,12 @@ pub struct Offsets {
     pub task_flags: u32,
     /// `task_struct.io_uring`; 0 = this kernel has none
     pub task_ring: u32,
+    /// `sock.sk_type`
+    pub sk_type: u32,
+    /// `sock.sk_protocol`
+    pub sk_protocol: u32,
+    /// `tcp_sock.bytes_sent`; 0 = this kernel has none
+    pub tcp_sent: u32,
 }
 
 /// What a system call does with a socket; the table of [`CALLS`] is indexed by its number.
@@ -102,7 +108,17 @@ pub mod call {
     pub const FLAGS_THIRD: u8 = 0x80;
 }
 
-/// Entries of the table of system calls.
+/// What a system call waits for; a table of [`CALLS`], too.
+pub mod pause {
+    /// For input: `epoll_wait`, `poll`, `select`.
+    pub const INPUT: u8 = 1;
+    /// For another thread.
+    pub const WAKER: u8 = 2;
+    /// For another thread, when its second argument says so: `futex`.
+    pub const FUTEX: u8 = 3;
+}
+
+/// Entries of the tables of system calls.
 pub const CALLS: usize = 512;
 
 /// Which processes are watched.
@@ -123,10 +139,14 @@ pub mod standing {
     pub const DENIED: u32 = 2;
     /// Has had a connection: its end is told.
     pub const HOLDS: u32 = 4;
+    /// Has been asked for something on a socket that it accepted.
+    pub const SERVES: u32 = 8;
+    /// Its threads' waits are told.
+    pub const PRESSED: u32 = 16;
 }
 
 #[cfg(feature = "user")]
 // SAFETY: repr(C), only integers, no padding.
 unsafe impl aya::Pod for Offsets {}
 
-const _: () = assert!(size_of::<Offsets>() == 35 * 4);
+const _: () = assert!(size_of::<Offsets>() == 38 * 4);

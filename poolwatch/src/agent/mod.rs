@@ -5,6 +5,7 @@
 //! pages). Nothing but events crosses between them, so that a recording of these replays the agent.
 
 mod known;
+mod pressure;
 mod scan;
 pub mod told;
 mod watcher;
@@ -99,6 +100,7 @@ struct Agent {
 
 impl Agent {
     fn begin(job: Job, attached: Attached) -> Result<Self> {
+        let evidence = job.wanted.evidence;
         let Job { targets, settings, export, record, .. } = job;
         let exit_with_pid = targets.exit_with_pid;
         let recording = record.map(|path| begin_recording(&path, &export, &settings)).transpose()?;
@@ -114,7 +116,7 @@ impl Agent {
         }
         tracing::info!(tier = %attached.tier, "probes attached");
         let mut agent = Self {
-            watcher: Watcher::new(attached, targets)?,
+            watcher: Watcher::new(attached, targets, evidence)?,
             told: Told::new(Core::new(settings), Exporter::new(export)),
             recording,
             events: vec![Event::Probes(states)],
@@ -176,10 +178,12 @@ impl Agent {
         let sockets = self.watcher.scan_unix();
         let all = self.ticks.is_multiple_of(TICKS_PER_PROCESS_SCAN);
         let processes = if all { self.watcher.scan_processes() } else { Vec::new() };
+        let aside = if all { self.watcher.scan_aside() } else { Vec::new() };
         // What they did last may still lie in the ring.
         self.drain()?;
         self.watcher.gone(sockets, &mut self.events);
         self.watcher.ended(processes, &mut self.events);
+        self.events.extend(aside);
         self.refresh(|at| Event::Tick { at }).map(drop)
     }
 
@@ -208,9 +212,11 @@ impl Agent {
             let more = self.watcher.drain(&mut self.events);
             self.tell()?;
             if !more {
-                return Ok(());
+                break;
             }
         }
+        self.watcher.press(&self.told.pressed(), &mut self.events);
+        self.tell()
     }
 
     fn tell(&mut self) -> Result<()> {

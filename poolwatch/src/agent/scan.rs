@@ -6,8 +6,11 @@ use super::watcher::Watcher;
 use crate::{
     clock,
     discover::{self, By},
-    event::{Event, ProcessId, SocketId},
+    event::{Event, ProcessId, SECOND, Served, SocketId, Time},
 };
+
+/// How long a client that half-closed its connection may leave the rest of the answer unread.
+const UNREAD: Time = 10 * SECOND;
 
 impl Watcher {
     /// Looks at every known connection: what is under way has no record yet. Call [`Self::drain`] next, and
@@ -20,6 +23,11 @@ impl Watcher {
                 absent.push(socket);
                 continue;
             };
+            if standing.done.is_some_and(|done| done.saturating_add(UNREAD) < at) {
+                self.maps.forget(socket);
+                absent.push(socket);
+                continue;
+            }
             let Some(known) = self.known.connection(socket) else { continue };
             // Told again each time: the core holds what is under way open only so long.
             events.extend(standing.since.map(|since| Event::Inflight { socket, at, since }));
@@ -60,6 +68,23 @@ impl Watcher {
         ended
     }
 
+    /// Accepted UNIX sockets end without a sign, too: forgets those that are gone. What they were asked for will
+    /// not be answered.
+    pub fn scan_aside(&mut self) -> Vec<Event> {
+        let sockets = self.maps.aside();
+        let asked: Vec<(u32, u64)> = sockets.iter().map(|aside| (aside.pid, aside.inode)).collect();
+        let gone: BTreeSet<(u32, u64)> = self.unix.gone(&asked).into_iter().collect();
+        let at = clock::now();
+        let mut events = Vec::new();
+        for aside in sockets.iter().filter(|aside| gone.contains(&(aside.pid, aside.inode))) {
+            self.maps.forget_aside(aside.socket);
+            if aside.asked {
+                events.push(Event::Served(Served { socket: aside.socket, pid: aside.pid, at, turn: None }));
+            }
+        }
+        events
+    }
+
     /// Processes whose end no record told, or none yet. Call [`Self::drain`] next, and then [`Self::ended`]
     /// with the answer.
     pub fn scan_processes(&self) -> Vec<ProcessId> {
@@ -74,6 +99,7 @@ impl Watcher {
         for process in processes {
             if self.known.process(process.pid) == Some(process) {
                 self.listed.remove(&process.pid);
+                self.pressure.part(process.pid);
                 self.known.part(process);
                 events.push(Event::Exit { process, at });
             }

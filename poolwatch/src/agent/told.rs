@@ -3,6 +3,8 @@
 //! A live agent and a replay share it, and it knows no time but the events' own: so a replay keeps and
 //! forgets the same series as the agent did.
 
+use std::collections::BTreeSet;
+
 use crate::{
     event::{Event, SocketId, Time},
     export::{Answer, Exporter, Question, log::LogLines},
@@ -43,6 +45,11 @@ impl Told {
     /// Connections that were heard of in passing only.
     pub fn strangers(&mut self) -> Vec<(SocketId, u32)> {
         self.core.strangers()
+    }
+
+    /// Processes of which the threads should be looked at.
+    pub fn pressed(&self) -> BTreeSet<u32> {
+        self.core.pressed()
     }
 
     /// How things stand.

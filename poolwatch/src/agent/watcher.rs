@@ -7,10 +7,13 @@ use std::{collections::BTreeSet, mem};
 
 use anyhow::Result;
 
-use super::known::{Known, KnownConnection};
+use super::{
+    known::{Known, KnownConnection},
+    pressure::Pressure,
+};
 use crate::{
     clock,
-    config::Targets,
+    config::{Evidence, Targets},
     discover::{self, By, UnixSockets},
     event::{Declared, Event, Process, ProcessId, SocketId, Time},
     intake::{Intake, Sighting},
@@ -36,7 +39,7 @@ pub struct Watcher {
     refused: u64,
     log: ProbeLog,
     // Detaches when dropped.
-    _ebpf: aya::Ebpf,
+    pub(super) pressure: Pressure,
 }
 
 impl Watcher {
@@ -44,8 +47,8 @@ impl Watcher {
     ///
     /// # Errors
     /// When the kernel side's maps cannot be written.
-    pub fn new(attached: Attached, targets: Targets) -> Result<Self> {
-        let Attached { ebpf, ring, maps, tier, log, .. } = attached;
+    pub fn new(attached: Attached, targets: Targets, when: Evidence) -> Result<Self> {
+        let Attached { evidence, ring, maps, tier, log, .. } = attached;
         let mut watcher = Self {
             intake: Intake::new(ring),
             maps,
@@ -58,7 +61,7 @@ impl Watcher {
             targets,
             refused: 0,
             log,
-            _ebpf: ebpf,
+            pressure: Pressure::new(when, evidence),
         };
         for pid in watcher.everybody() {
             watcher.maps.list(pid)?;
@@ -119,7 +122,7 @@ impl Watcher {
         events: &mut Vec<Event>,
     ) {
         self.tell_failures(socket.server.port());
-        let process = socket.process;
+        let process = self.holder(id, socket.process);
         let (inode, server) = (socket.inode, socket.server.clone());
         self.known.open(id, KnownConnection { process, inode, server: server.clone(), missed: 0 });
         events.push(Event::Open {
@@ -130,6 +133,12 @@ impl Watcher {
             connected: None,
             midstream: true,
         });
+    }
+
+    /// Who is asked whether a connection is still there: whoever was asked before, while that process lives.
+    fn holder(&mut self, id: SocketId, found: ProcessId) -> ProcessId {
+        let before = self.known.connection(id).map(|known| known.process);
+        before.filter(|process| discover::started(process.pid) == Some(process.started)).unwrap_or(found)
     }
 
     /// Takes all that the ring holds. True when more is left.
@@ -185,7 +194,17 @@ impl Watcher {
             }
             Event::Exit { process, .. } => {
                 self.listed.remove(&process.pid);
+                self.pressure.part(process.pid);
                 self.known.part(*process);
+            }
+            // Before its first connection was told, or after its end, a process is nobody's.
+            Event::Demand(_) | Event::Served(_) | Event::Begun(_) | Event::Parked(_) => {
+                if self.known.process(pid).is_none() {
+                    return;
+                }
+                if matches!(event, Event::Demand(_)) {
+                    self.pressure.serves(pid);
+                }
             }
             _ => {}
         }

@@ -53,6 +53,8 @@ pub struct Demand {
 pub struct Served {
     /// The accepted socket.
     pub socket: SocketId,
+    /// Who was asked.
+    pub pid: u32,
     /// When.
     pub at: Time,
     /// Who wrote it; `None` when the socket was closed without a response.
@@ -82,6 +84,8 @@ pub struct Parked {
     pub pid: u32,
     /// The thread.
     pub thread: u32,
+    /// What it waits for, in its process's memory; 0 = not known.
+    pub address: u64,
     /// When.
     pub at: Time,
     /// What it does now.

@@ -40,6 +40,9 @@ impl Core {
         let took = member.leases.settle();
         self.lease(member.pool, took, facts);
         self.processes.release(member.connection.process, socket);
+        if let Some(waits) = self.waits.get_mut(&member.connection.process) {
+            waits.leave(socket, at);
+        }
         let error = match seen {
             Seen::Ending(ending) => failure::of_ending(ending, member.connection.hidden.is_some()),
             _ => None,
@@ -56,15 +59,18 @@ impl Core {
         }
     }
 
-    /// A process ended, and with it all that it had.
+    /// A process ended, and with it all that it had, but for what it inherited from one that lives.
     pub(super) fn end_process(&mut self, process: ProcessId, at: Time, facts: &mut Vec<Fact>) {
         let Some(ended) = self.processes.end(process, at) else { return };
         for socket in &ended.sockets {
-            self.close(*socket, at, Seen::Exit, facts);
+            if !self.give_back(*socket, at, facts) {
+                self.close(*socket, at, Seen::Exit, facts);
+            }
         }
         for pool in self.pools.of_process(process) {
             self.end_pool(pool, at, facts);
         }
+        self.waits.remove(&process);
         let (name, connections) = (ended.facts.name.clone(), ended.sockets.len());
         facts.push(Fact::ProcessEnded { pid: process.pid, name, connections });
     }

@@ -77,7 +77,8 @@ impl Core {
         }
         self.processes.hold(process, socket);
         self.strangers.remove(&socket);
-        let member = Member { connection, leases: Leases::default(), pool: Some(pool), announced };
+        let (leases, pool) = (Leases::default(), Some(pool));
+        let member = Member { connection, leases, opener: process, pool, announced, taken_back: false };
         self.members.insert(socket, member);
     }
 
@@ -105,10 +106,30 @@ impl Core {
             self.meet(socket, pid);
             return;
         };
-        member.connection.process = user;
+        self.hand(socket, user, at, facts);
+    }
+
+    /// A connection belongs to another process from now on.
+    fn hand(&mut self, socket: SocketId, user: ProcessId, at: Time, facts: &mut Vec<Fact>) {
+        let Some(member) = self.members.get_mut(&socket) else { return };
+        let holder = std::mem::replace(&mut member.connection.process, user);
+        if let Some(waits) = self.waits.get_mut(&holder) {
+            waits.leave(socket, at);
+        }
         self.processes.release(holder, socket);
         self.processes.hold(user, socket);
         self.rehome(socket, at, facts);
+    }
+
+    /// Its holder ended: it is its opener's again. False when that is the same, or has ended, too.
+    pub(super) fn give_back(&mut self, socket: SocketId, at: Time, facts: &mut Vec<Fact>) -> bool {
+        let Some(member) = self.members.get(&socket) else { return false };
+        let opener = member.opener;
+        let back = opener != member.connection.process && self.processes.living(opener).is_some();
+        if back {
+            self.hand(socket, opener, at, facts);
+        }
+        back
     }
 
     /// Counts a connection as opened, once it is certain whose it is.
@@ -130,6 +151,11 @@ impl Core {
 
     /// Ends a pool.
     pub(super) fn end_pool(&mut self, pool: PoolRef, at: Time, facts: &mut Vec<Fact>) {
+        if let Some(removed) = self.pools.get(pool)
+            && let Some(waits) = self.waits.get_mut(&removed.key.process)
+        {
+            waits.end(pool);
+        }
         self.keep_shown(pool, at);
         if let Some(mut pool) = self.pools.remove(pool) {
             pool.finish(at, facts);
@@ -165,11 +191,14 @@ impl Core {
 
     fn transfer(&mut self, socket: SocketId, to: Option<PoolRef>, at: Time, facts: &mut Vec<Fact>) {
         let Some(member) = self.members.get_mut(&socket) else { return };
-        let from = member.pool;
+        let (from, process) = (member.pool, member.connection.process);
         if from == to {
             return;
         }
         member.pool = to;
+        if let Some(waits) = self.waits.get_mut(&process) {
+            waits.transfer(socket, to, at);
+        }
         let used = member.connection.hand(at);
         if let Some(pool) = from.and_then(|pool| self.pools.get_mut(pool)) {
             pool.leave(socket, &member.connection, used, at);

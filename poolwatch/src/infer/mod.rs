@@ -10,7 +10,7 @@
 //! | request, statement | `request.rs`, `statement.rs` | what an answered, running or lost request does to it; what it executed |
 //! | lease | `lease.rs` | stretches of use that belong to one borrower |
 //! | pool | `pool.rs`, `pools.rs`, `membership.rs` | counts; the table; who belongs to which |
-//! | wait | `wait.rs` | who waits for a connection |
+//! | wait | `wait/`, `borrowing.rs` | who waits for a connection, and how long |
 //!
 //! Beside them: `ending.rs` and `failure.rs` (how things end, and why), `tick.rs` (what time alone does),
 //! `integral.rs`, `saturation.rs`, `window.rs` and `churn.rs` (sums over time), `size.rs`, `max.rs` and
@@ -23,6 +23,7 @@ pub mod settings;
 pub mod snapshot;
 
 mod books;
+mod borrowing;
 mod churn;
 mod connection;
 mod ending;
@@ -67,8 +68,9 @@ use self::{
     process::Processes,
     query::Queries,
     settings::Settings,
+    wait::{Waited, Waits},
 };
-use crate::event::{Event, ProbeState, SocketId, Time};
+use crate::event::{Event, ProbeState, ProcessId, SocketId, Time};
 
 /// Everything that is known about the watched processes' pools.
 #[derive(Debug)]
@@ -82,6 +84,9 @@ pub struct Core {
     queries: Queries,
     members: HashMap<SocketId, Member>,
     pools: Pools,
+    /// Processes of which demands or borrowers were told.
+    waits: HashMap<ProcessId, Waits>,
+    waited: Vec<Waited>,
     /// Limits that pools have shown.
     shown: Limits,
     /// Connections whose last lease may still go on.
@@ -95,10 +100,14 @@ pub struct Core {
 struct Member {
     connection: Connection,
     leases: Leases,
+    /// The process that opened it, or was first known to hold it.
+    opener: ProcessId,
     /// None for replication.
     pool: Option<PoolRef>,
     /// It was counted as opened, or was open before.
     announced: bool,
+    /// What its request executed is what a pool's library does when it takes a connection back.
+    taken_back: bool,
 }
 
 impl Core {
@@ -113,6 +122,8 @@ impl Core {
             queries: Queries::default(),
             members: HashMap::new(),
             pools: Pools::default(),
+            waits: HashMap::new(),
+            waited: Vec::new(),
             shown: Limits::default(),
             settling: BTreeSet::new(),
             strangers: BTreeMap::new(),
@@ -149,8 +160,11 @@ impl Core {
             Event::Statement(statement) => self.statement(statement, facts),
             Event::Request(request) => self.request(request, facts),
             Event::Inflight { socket, at, since } => self.inflight(*socket, *since.min(at), facts),
-            // Nothing is inferred from these yet.
-            Event::Begun(_) | Event::Demand(_) | Event::Served(_) | Event::Parked(_) | Event::Borrow(_) => {}
+            Event::Begun(begun) => self.begun(begun, facts),
+            Event::Demand(demand) => self.with_waits(demand.pid, facts, |waits| waits.ask(demand)),
+            Event::Served(served) => self.with_waits(served.pid, facts, |waits| waits.serve(served)),
+            Event::Parked(parked) => self.with_waits(parked.pid, facts, |waits| waits.park(parked)),
+            Event::Borrow(borrow) => self.with_waits(borrow.pid, facts, |waits| waits.borrow(borrow)),
             Event::Missed { socket, at, records } => self.miss(*socket, *records, *at, facts),
             Event::Close { socket, at, ending } => self.close(*socket, *at, Seen::Ending(ending), facts),
             Event::Gone { socket, at } => self.close(*socket, *at, Seen::Absence, facts),
@@ -186,7 +200,7 @@ impl Core {
             if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
                 pool.churn.lease(self.now);
             }
-            self.tell(pool, facts, |labels| Fact::Lease { labels, took, waited: None });
+            self.tell(pool, facts, |labels| Fact::Lease { labels, took });
         }
     }
 }

@@ -19,7 +19,7 @@ use super::{
     size::Size,
     snapshot::{Connections, MaxSource, Requests},
     status::{self, Grounds},
-    wait::Waiting,
+    wait::{Tally, Waiting},
     window::{Sums, WINDOW, Window},
 };
 use crate::event::{Process, ProcessId, SECOND, SocketId, Time};
@@ -97,6 +97,14 @@ pub struct Pool {
     pub empty_since: Option<Time>,
     /// What is known of waits.
     pub waiting: Waiting,
+    /// Waits of the last minute.
+    pub tally: Tally,
+    /// Connections that are lent although nothing on the wire says so.
+    pub silent: u32,
+    /// Request- and connection-time to be told with the next integrals: waiting, and silently lent.
+    pub unsaid: (Time, Time),
+    /// What noise made too much of waits that were told, in nanoseconds.
+    pub owed: f64,
     born: Time,
     told_until: Time,
     seen: bool,
@@ -125,6 +133,10 @@ impl Pool {
             churn: Churn::default(),
             empty_since: Some(at),
             waiting: Waiting::default(),
+            tally: Tally::default(),
+            silent: 0,
+            unsaid: (0, 0),
+            owed: 0.0,
             born: at,
             told_until: at,
             seen: false,
@@ -269,13 +281,14 @@ impl Pool {
             saturation.take()
         });
         let lifetime = at.saturating_sub(self.told_until);
-        let used = self.used.take(at);
+        let (pending, silent) = std::mem::take(&mut self.unsaid);
+        let used = self.used.take(at).saturating_add(silent);
         self.told_until = self.told_until.max(at);
-        if lifetime == 0 && used == 0 && saturated == 0 {
+        if lifetime == 0 && used == 0 && saturated == 0 && pending == 0 {
             return;
         }
         self.announce(facts);
-        facts.push(Fact::Elapsed { labels: Arc::clone(&self.labels), lifetime, used, pending: 0, saturated });
+        facts.push(Fact::Elapsed { labels: Arc::clone(&self.labels), lifetime, used, pending, saturated });
     }
 
     /// Beginnings that came too late to be put in order, since the last call.
@@ -283,9 +296,18 @@ impl Pool {
         self.saturation.as_mut().map_or(0, Saturation::take_late)
     }
 
+    /// Members by state; one that is lent silently is used.
+    pub const fn standing(&self) -> Connections {
+        let mut counts = self.counts;
+        let silent = if self.silent < counts.idle { self.silent } else { counts.idle };
+        counts.used += silent;
+        counts.idle -= silent;
+        counts
+    }
+
     /// used / max, where max is known.
     pub fn utilization(&self) -> Option<f64> {
-        self.max.map(|(size, _)| f64::from(self.counts.used) / f64::from(size.max(1)))
+        self.max.map(|(size, _)| f64::from(self.standing().used) / f64::from(size.max(1)))
     }
 
     /// Its status at `now`, and why.

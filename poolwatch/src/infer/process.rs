@@ -95,6 +95,11 @@ impl Processes {
         self.newest.get(&pid).copied().filter(|newest| self.living(*newest).is_some())
     }
 
+    /// The sockets that a process holds.
+    pub fn held(&self, id: ProcessId) -> Vec<SocketId> {
+        self.table.get(&id).map_or_else(Vec::new, |entry| entry.sockets.iter().copied().collect())
+    }
+
     /// The process holds this socket from now on.
     pub fn hold(&mut self, id: ProcessId, socket: SocketId) {
         if let Some(entry) = self.table.get_mut(&id) {

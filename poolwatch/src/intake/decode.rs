@@ -8,6 +8,7 @@ use poolwatch_ebpf::wire::{
     family, flags,
 };
 
+use super::demand;
 use crate::{
     event::{Ending, Event, ProcessId, Request, RequestKind, Server, SocketId, SqlState, Transaction},
     postgres::{startup::StartupParameters, tag},
@@ -143,6 +144,10 @@ fn sighting(header: &Header, kind: Kind, bytes: &[u8]) -> Result<Sighting, Unrea
                 at: header.time,
             })
         }
+        Kind::Demand => Some(demand::demand(&read(bytes)?)?),
+        Kind::Served => Some(demand::served(&read(bytes)?)),
+        Kind::Begun => Some(demand::begun(&read(bytes)?)?),
+        Kind::Parked => Some(demand::parked(&read(bytes)?)?),
         Kind::Exec => read::<Exec>(bytes).map(|_| None)?,
         Kind::Fork => read::<Fork>(bytes).map(|_| None)?,
         Kind::Request | Kind::Message | Kind::Execute | Kind::Statement => None,
@@ -233,7 +238,7 @@ fn request(record: &RequestRecord) -> Result<Request, Unreadable> {
         sqlstate: SqlState::new(record.sqlstate),
         query: None,
         approximate: record.flags & flags::APPROXIMATE != 0,
-        turn: None,
+        turn: demand::turn(record.thread, record.turn),
     })
 }
 

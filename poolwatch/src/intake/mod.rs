@@ -3,6 +3,7 @@
 //! Total: whatever the bytes are, they become an event or a count. Never panics, never blocks.
 
 mod decode;
+mod demand;
 mod records;
 mod ring;
 mod session;

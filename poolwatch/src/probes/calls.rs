@@ -1,7 +1,7 @@
-//! Which system calls move bytes through sockets, and where their payload is. Numbers are this
-//! machine's own.
+//! Which system calls move bytes through sockets, and where their payload is; and which wait. Numbers are
+//! this machine's own.
 
-use poolwatch_ebpf::wire::{CALLS, call};
+use poolwatch_ebpf::wire::{CALLS, call, pause};
 
 /// The calls, by number.
 const FORMS: [(libc::c_long, u8); 14] = [
@@ -22,12 +22,41 @@ const FORMS: [(libc::c_long, u8); 14] = [
     (libc::SYS_recvmmsg, call::RECEIVES | call::MESSAGES | call::FLAGS_FOURTH),
 ];
 
-/// The table that the probes look calls up in.
+/// Since Linux 6.7, the same everywhere.
+const FUTEX_WAIT: libc::c_long = 455;
+
+/// Calls that wait, by number. What an architecture has not, has no number there.
+const PAUSES: [(libc::c_long, u8); 7] = [
+    (libc::SYS_epoll_pwait, pause::INPUT),
+    (libc::SYS_epoll_pwait2, pause::INPUT),
+    (libc::SYS_ppoll, pause::INPUT),
+    (libc::SYS_pselect6, pause::INPUT),
+    (libc::SYS_futex, pause::FUTEX),
+    (libc::SYS_futex_waitv, pause::WAKER),
+    (FUTEX_WAIT, pause::WAKER),
+];
+/// Those that newer architectures left out.
+#[cfg(target_arch = "x86_64")]
+const OLD_PAUSES: [(libc::c_long, u8); 3] =
+    [(libc::SYS_epoll_wait, pause::INPUT), (libc::SYS_poll, pause::INPUT), (libc::SYS_select, pause::INPUT)];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD_PAUSES: [(libc::c_long, u8); 0] = [];
+
+/// The table that the probes look a call's payload up in.
 pub fn forms() -> [u8; CALLS] {
+    table(&FORMS)
+}
+
+/// The table that they look up what a call waits for in.
+pub fn pauses() -> [u8; CALLS] {
+    table(&[&PAUSES[..], &OLD_PAUSES[..]].concat())
+}
+
+fn table(calls: &[(libc::c_long, u8)]) -> [u8; CALLS] {
     let mut table = [0; CALLS];
-    for (number, form) in FORMS {
-        if let Some(entry) = usize::try_from(number).ok().and_then(|number| table.get_mut(number)) {
-            *entry = form;
+    for (number, form) in calls {
+        if let Some(entry) = usize::try_from(*number).ok().and_then(|number| table.get_mut(number)) {
+            *entry = *form;
         }
     }
     table

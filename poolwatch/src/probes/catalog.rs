@@ -49,18 +49,21 @@ pub struct Probe {
     pub tier: Option<Tier>,
     /// Without it nothing can be seen.
     pub needed: bool,
+    /// Attached only while somebody wants to know what threads wait for.
+    pub escalated: bool,
     /// What is lost without it.
     pub purpose: &'static str,
 }
 
 /// Every program, in the order in which they are attached: what ends a thing before what begins it,
 /// so that no answer falls into the gap between two attachments.
-pub const PROBES: [Probe; 8] = [
+pub const PROBES: [Probe; 10] = [
     Probe {
         name: "sock_receive",
         hook: Hook::Typed("sock_recv_length"),
         tier: Some(Tier::Sock),
         needed: true,
+        escalated: false,
         purpose: "answers of servers",
     },
     Probe {
@@ -68,6 +71,7 @@ pub const PROBES: [Probe; 8] = [
         hook: Hook::Typed("sock_send_length"),
         tier: Some(Tier::Sock),
         needed: true,
+        escalated: false,
         purpose: "requests of clients",
     },
     Probe {
@@ -75,6 +79,7 @@ pub const PROBES: [Probe; 8] = [
         hook: Hook::Raw("sys_exit"),
         tier: Some(Tier::Syscall),
         needed: true,
+        escalated: false,
         purpose: "requests of clients and answers of servers",
     },
     Probe {
@@ -82,6 +87,7 @@ pub const PROBES: [Probe; 8] = [
         hook: Hook::Typed("inet_sock_set_state"),
         tier: Some(Tier::Sock),
         needed: true,
+        escalated: false,
         purpose: "connect and close of TCP connections",
     },
     Probe {
@@ -89,6 +95,7 @@ pub const PROBES: [Probe; 8] = [
         hook: Hook::Raw("inet_sock_set_state"),
         tier: Some(Tier::Syscall),
         needed: true,
+        escalated: false,
         purpose: "connect and close of TCP connections",
     },
     Probe {
@@ -96,6 +103,7 @@ pub const PROBES: [Probe; 8] = [
         hook: Hook::Raw("sched_process_exit"),
         tier: None,
         needed: false,
+        escalated: false,
         purpose: "the end of processes at once instead of at the next scan",
     },
     Probe {
@@ -103,6 +111,7 @@ pub const PROBES: [Probe; 8] = [
         hook: Hook::Raw("sched_process_exec"),
         tier: None,
         needed: false,
+        escalated: false,
         purpose: "the new name of a process that runs another program",
     },
     Probe {
@@ -110,7 +119,24 @@ pub const PROBES: [Probe; 8] = [
         hook: Hook::Raw("sched_process_fork"),
         tier: None,
         needed: false,
+        escalated: false,
         purpose: "children of processes named by --pid",
+    },
+    Probe {
+        name: "thread_wait",
+        hook: Hook::Raw("sys_enter"),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "what threads of processes with a saturated pool wait for",
+    },
+    Probe {
+        name: "thread_wake",
+        hook: Hook::Raw("sys_exit"),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "when and by whom they are woken",
     },
 ];
 

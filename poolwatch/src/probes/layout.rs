@@ -63,6 +63,10 @@ fn of(types: &Types) -> Result<Offsets> {
         registers_number: registers.number,
         registers_fourth: registers.fourth,
         sk_shutdown: field("sock", "sk_shutdown")?,
+        sk_type: field("sock", "sk_type")?,
+        sk_protocol: field("sock", "sk_protocol")?,
+        // Since 4.19; without it an accepted socket is known by what it says.
+        tcp_sent: field("tcp_sock", "bytes_sent").unwrap_or(0),
         tcp_copied: field("tcp_sock", "copied_seq")?,
         task_flags: field("task_struct", "flags")?,
         // A kernel may be built without io_uring.

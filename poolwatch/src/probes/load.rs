@@ -12,12 +12,13 @@ use poolwatch_ebpf::wire::watch;
 use super::{
     calls,
     catalog::{self, Hook, PROBES, Probe, Tier},
+    evidence::Evidence,
     layout,
     log::{self, ProbeLog},
     maps::Maps,
     verdict::{self, Outcome},
 };
-use crate::event::ProbeState;
+use crate::{config, event::ProbeState};
 
 /// The kernel side; empty when the agent was built without it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/poolwatch.bpf.o"));
@@ -54,6 +55,8 @@ pub struct Wanted {
     pub ring_bytes: u32,
     /// Tell what names statements: texts and names.
     pub sql: bool,
+    /// When the probes of waiting are attached.
+    pub evidence: config::Evidence,
 }
 
 /// Why nothing can be watched. The text names what is missing and how to get it.
@@ -88,8 +91,8 @@ impl std::error::Error for Refusal {}
 
 /// The attached kernel side. Dropping it detaches everything.
 pub struct Attached {
-    /// Keeps programs and links alive.
-    pub ebpf: Ebpf,
+    /// Keeps programs and links alive, and attaches more.
+    pub evidence: Evidence,
     /// The records.
     pub ring: RingBuf<MapData>,
     /// The other maps.
@@ -132,13 +135,17 @@ fn attach_tier(wanted: &Wanted, tier: Tier) -> Result<Attached, Refusal> {
     let btf = kernel_types()?;
     let mut outcomes = Vec::new();
     for probe in catalog::of_tier(tier) {
-        let outcome = attach_probe(&mut ebpf, probe, &btf);
+        let outcome = match (probe.escalated, wanted.evidence) {
+            (true, config::Evidence::Off) => Outcome::Unwanted,
+            (true, _) => load_probe(&mut ebpf, probe),
+            (false, _) => attach_probe(&mut ebpf, probe, &btf),
+        };
         if probe.needed && outcome != Outcome::Attached {
             return Err(refused(probe, &outcome));
         }
         outcomes.push((probe.name, outcome));
     }
-    let states = PROBES
+    let states: Vec<ProbeState> = PROBES
         .iter()
         .map(|probe| {
             let outcome = outcomes.iter().find(|(name, _)| *name == probe.name).map(|(_, outcome)| outcome);
@@ -150,7 +157,7 @@ fn attach_tier(wanted: &Wanted, tier: Tier) -> Result<Attached, Refusal> {
     let ring = RingBuf::try_from(records).map_err(|error| broken(&error))?;
     let maps = Maps::take(&mut ebpf).map_err(|error| broken(&error))?;
     let log = log::take(&mut ebpf);
-    Ok(Attached { ebpf, ring, maps, states, tier, log })
+    Ok(Attached { evidence: Evidence::new(ebpf, states.clone()), ring, maps, states, tier, log })
 }
 
 /// What every probe of both tiers does here.
@@ -172,7 +179,9 @@ pub fn survey() -> Result<Survey, Refusal> {
     }
     let offsets = layout::read().map_err(|error| Refusal::NoFeature(format!("{error:#}")))?;
     let watch = Watch::Listed { children: false };
-    let mut ebpf = load(&Wanted { tier: None, watch, ring_bytes: SURVEY_RING, sql: true }, &offsets)?;
+    let evidence = config::Evidence::Always;
+    let wanted = Wanted { tier: None, watch, ring_bytes: SURVEY_RING, sql: true, evidence };
+    let mut ebpf = load(&wanted, &offsets)?;
     let btf = kernel_types()?;
     let outcomes: Vec<(&Probe, Outcome)> =
         PROBES.iter().map(|probe| (probe, attach_probe(&mut ebpf, probe, &btf))).collect();
@@ -191,7 +200,7 @@ fn kernel_types() -> Result<Btf, Refusal> {
 }
 
 fn load(wanted: &Wanted, offsets: &poolwatch_ebpf::wire::Offsets) -> Result<Ebpf, Refusal> {
-    let forms = calls::forms();
+    let (forms, pauses) = (calls::forms(), calls::pauses());
     let watch = match wanted.watch {
         Watch::All => watch::ALL,
         Watch::Listed { children: false } => watch::LISTED,
@@ -203,6 +212,7 @@ fn load(wanted: &Wanted, offsets: &poolwatch_ebpf::wire::Offsets) -> Result<Ebpf
     EbpfLoader::new()
         .override_global("OFFSETS", offsets, true)
         .override_global("CALL_FORMS", &forms[..], true)
+        .override_global("CALL_PAUSES", &pauses[..], true)
         .override_global("WATCH", &watch, true)
         .override_global("WAKE_ABOVE", &wake_above, true)
         .override_global("NO_TEXT_ABOVE", &no_text_above, true)
@@ -249,7 +259,18 @@ fn refused(probe: &Probe, outcome: &Outcome) -> Refusal {
         Outcome::Refused(why) => Refusal::NoPrivilege(format!("probe {}: {why}", probe.name)),
         Outcome::NoHook => Refusal::NoFeature(format!("it has no tracepoint {}", probe.hook.tracepoint())),
         Outcome::Failed(why) => Refusal::NoFeature(format!("probe {}: {why}", probe.name)),
-        Outcome::Attached | Outcome::NotTried => Refusal::NoFeature(format!("probe {}", probe.name)),
+        _ => Refusal::NoFeature(format!("probe {}", probe.name)),
+    }
+}
+
+/// Loads a probe that will be attached when it is wanted: that needs no more than it takes to use maps.
+fn load_probe(ebpf: &mut Ebpf, probe: &Probe) -> Outcome {
+    let Some(program) = ebpf.program_mut(probe.name) else {
+        return Outcome::Failed("the object has no such program".to_owned());
+    };
+    match <&mut RawTracePoint>::try_from(program).and_then(RawTracePoint::load) {
+        Ok(()) => Outcome::Calm,
+        Err(error) => outcome_of(&error),
     }
 }
 
@@ -274,7 +295,7 @@ fn attach_probe(ebpf: &mut Ebpf, probe: &Probe, btf: &Btf) -> Outcome {
     }
 }
 
-fn outcome_of(error: &ProgramError) -> Outcome {
+pub(super) fn outcome_of(error: &ProgramError) -> Outcome {
     if denied(error) {
         return Outcome::Refused(chain(error));
     }

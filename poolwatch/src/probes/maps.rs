@@ -4,7 +4,9 @@ use aya::{
     Ebpf, Pod,
     maps::{HashMap, Map, MapData, MapError, PerCpuArray},
 };
-use poolwatch_ebpf::wire::{Connection, Counter, Deep, Half, Startup, Waiting, family, phase, standing};
+use poolwatch_ebpf::wire::{
+    Connection, Counter, Deep, Half, Inbound, Startup, Thread, Waiting, family, phase, side, standing,
+};
 
 use crate::event::{ProcessId, Server, SocketId, Time};
 
@@ -13,9 +15,24 @@ pub struct Maps {
     connections: HashMap<MapData, u64, Connection>,
     deep: HashMap<MapData, Deep, Waiting>,
     startups: HashMap<MapData, u64, [u8; size_of::<Startup>()]>,
+    inbound: HashMap<MapData, u64, Inbound>,
+    threads: HashMap<MapData, u32, Thread>,
     processes: HashMap<MapData, u32, u32>,
     ports: HashMap<MapData, u16, u32>,
     counters: PerCpuArray<MapData, u64>,
+}
+
+/// A UNIX socket that is no connection, as the kernel side remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// Its identity in the attached tier.
+    pub socket: SocketId,
+    /// Process that read from it last.
+    pub pid: u32,
+    /// Inode of its socket.
+    pub inode: u64,
+    /// A demand on it is open.
+    pub asked: bool,
 }
 
 /// How a connection stands right now.
@@ -25,6 +42,8 @@ pub struct Standing {
     pub since: Option<Time>,
     /// Records of it that were lost since the last that was not.
     pub missed: u32,
+    /// Since when TCP has been done with it, its client not having read the end.
+    pub done: Option<Time>,
 }
 
 /// A connection that is older than the probes.
@@ -86,6 +105,8 @@ impl KernelBooks {
             (Counter::ConnectionsFull, "kernel_connections"),
             (Counter::CandidatesFull, "kernel_candidates"),
             (Counter::ProcessesFull, "kernel_processes"),
+            (Counter::InboundFull, "kernel_inbound"),
+            (Counter::ThreadsFull, "kernel_threads"),
             (Counter::QueueFull, "requests_merged"),
         ])
     }
@@ -115,6 +136,8 @@ impl Maps {
             connections: take(ebpf, "CONNECTIONS")?,
             deep: take(ebpf, "DEEP")?,
             startups: take(ebpf, "STARTUPS")?,
+            inbound: take(ebpf, "INBOUND")?,
+            threads: take(ebpf, "THREADS")?,
             processes: take(ebpf, "PROCESSES")?,
             ports: take(ebpf, "PORTS")?,
             counters: PerCpuArray::try_from(named(ebpf, "COUNTERS")?)?,
@@ -124,7 +147,7 @@ impl Maps {
     /// How a connection stands; `None` when the kernel side does not know it (any more).
     pub fn standing(&self, socket: SocketId) -> Option<Standing> {
         let connection = self.connections.get(&socket.0, 0).ok()?;
-        Some(Standing { since: connection.since(), missed: connection.missed })
+        Some(Standing { since: connection.since(), missed: connection.missed, done: connection.done() })
     }
 
     /// Adds a connection that is older than the probes.
@@ -177,6 +200,46 @@ impl Maps {
     /// When the map is full.
     pub fn deny(&mut self, pid: u32) -> Result<(), MapError> {
         self.processes.insert(pid, standing::DENIED, 0)
+    }
+
+    /// Has a process's threads looked at, or not any more.
+    ///
+    /// # Errors
+    /// When the kernel side does not know the process, which then holds no connections.
+    pub fn press(&mut self, pid: u32, pressed: bool) -> Result<(), MapError> {
+        const ONLY_KNOWN: u64 = 2;
+        let standing = self.processes.get(&pid, 0)? & !standing::PRESSED;
+        self.processes.insert(pid, standing | if pressed { standing::PRESSED } else { 0 }, ONLY_KNOWN)
+    }
+
+    /// Forgets of all threads that they sleep; those that did, each with its process.
+    pub fn wake_all(&mut self) -> Vec<(u32, u32)> {
+        let asleep = |(_, thread): &(u32, Thread)| thread.asleep != 0;
+        let sleepers: Vec<(u32, Thread)> =
+            self.threads.iter().filter_map(Result::ok).filter(asleep).collect();
+        for (thread, entry) in &sleepers {
+            // A thread that has ended meanwhile sleeps no longer, either.
+            let _ = self.threads.insert(thread, Thread { asleep: 0, ..*entry }, 2);
+        }
+        sleepers.into_iter().map(|(thread, entry)| (entry.pid, thread)).collect()
+    }
+
+    /// UNIX sockets that are no connections: they may have ended without a sign.
+    pub fn aside(&self) -> Vec<Aside> {
+        let unix = |(_, inbound): &(u64, Inbound)| inbound.family == family::UNIX && inbound.inode != 0;
+        let aside = |(socket, inbound): (u64, Inbound)| Aside {
+            socket: SocketId(socket),
+            pid: inbound.pid,
+            inode: inbound.inode,
+            asked: inbound.began != 0 && inbound.side == side::ACCEPTED,
+        };
+        self.inbound.iter().filter_map(Result::ok).filter(unix).map(aside).collect()
+    }
+
+    /// Forgets a socket that is no connection.
+    pub fn forget_aside(&mut self, socket: SocketId) {
+        // What is gone already, is wanted to be.
+        let _ = self.inbound.remove(&socket.0);
     }
 
     /// Wants to be told of failed connects to this port.

@@ -6,6 +6,7 @@
 mod btf;
 mod calls;
 pub mod catalog;
+mod evidence;
 mod layout;
 mod load;
 mod log;
@@ -13,8 +14,9 @@ mod maps;
 pub mod verdict;
 
 pub use self::{
+    evidence::Evidence,
     layout::read as layout,
     load::{Attached, Refusal, Survey, Wanted, Watch, attach, survey},
     log::ProbeLog,
-    maps::{KernelBooks, Maps, Older, Standing},
+    maps::{Aside, KernelBooks, Maps, Older, Standing},
 };

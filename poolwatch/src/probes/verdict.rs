@@ -16,6 +16,10 @@ pub enum Outcome {
     Failed(String),
     /// It was not tried: another tier does its work.
     NotTried,
+    /// It is loaded, and will be attached when it is wanted.
+    Calm,
+    /// The user wants it never.
+    Unwanted,
 }
 
 /// The judgement.
@@ -48,7 +52,7 @@ pub const fn judge(outcome: &Outcome) -> Verdict {
     match outcome {
         Outcome::Attached => Verdict::Ok,
         Outcome::NoHook => Verdict::Unsupported,
-        Outcome::NotTried => Verdict::NotApplicable,
+        Outcome::NotTried | Outcome::Calm | Outcome::Unwanted => Verdict::NotApplicable,
         Outcome::Refused(_) | Outcome::Failed(_) => Verdict::Broken,
     }
 }
@@ -62,6 +66,8 @@ pub fn state(probe: &Probe, outcome: &Outcome) -> ProbeState {
         }
         Outcome::Refused(why) | Outcome::Failed(why) => format!("{why}; lost: {}", probe.purpose),
         Outcome::NotTried => "another tier of probes does its work".to_owned(),
+        Outcome::Calm => "attached while a pool is saturated".to_owned(),
+        Outcome::Unwanted => "not wanted (--evidence off)".to_owned(),
     };
     ProbeState {
         probe: probe.name.to_owned(),
@@ -87,7 +93,9 @@ mod tests {
     #[test]
     fn only_an_attached_probe_is_ok() {
         assert_eq!(judge(&Outcome::Attached), Verdict::Ok);
-        assert_eq!(judge(&Outcome::NotTried), Verdict::NotApplicable);
+        for aside in [Outcome::NotTried, Outcome::Calm, Outcome::Unwanted] {
+            assert_eq!(judge(&aside), Verdict::NotApplicable);
+        }
         assert_eq!(judge(&Outcome::Refused("EPERM".into())), Verdict::Broken);
         assert_eq!(judge(&Outcome::Failed("verifier".into())), Verdict::Broken);
     }

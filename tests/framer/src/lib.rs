@@ -36,18 +36,23 @@ macro_rules! probes {
 
 probes! {
     capture: "../../../poolwatch-ebpf/src/capture.rs",
+    demand: "../../../poolwatch-ebpf/src/demand.rs",
     emit: "../../../poolwatch-ebpf/src/emit.rs",
     filter: "../../../poolwatch-ebpf/src/filter.rs",
     frame: "../../../poolwatch-ebpf/src/frame.rs",
+    inbound: "../../../poolwatch-ebpf/src/inbound.rs",
     kernel: "../../../poolwatch-ebpf/src/kernel.rs",
     maps: "../../../poolwatch-ebpf/src/maps.rs",
     opening: "../../../poolwatch-ebpf/src/opening.rs",
     payload: "../../../poolwatch-ebpf/src/payload.rs",
     probes: "../../../poolwatch-ebpf/src/probes/mod.rs",
     queue: "../../../poolwatch-ebpf/src/queue.rs",
+    registers: "../../../poolwatch-ebpf/src/registers.rs",
     resync: "../../../poolwatch-ebpf/src/resync.rs",
     ring: "../../../poolwatch-ebpf/src/ring.rs",
+    route: "../../../poolwatch-ebpf/src/route.rs",
     said: "../../../poolwatch-ebpf/src/said.rs",
     traffic: "../../../poolwatch-ebpf/src/traffic.rs",
+    turn: "../../../poolwatch-ebpf/src/turn.rs",
     walk: "../../../poolwatch-ebpf/src/walk.rs",
 }

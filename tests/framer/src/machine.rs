@@ -69,6 +69,9 @@ const OFFSETS: Offsets = Offsets {
     tcp_wstamp: 0,
     tcp_copied: 44,
     sk_shutdown: 48,
+    sk_type: 50,
+    sk_protocol: 52,
+    tcp_sent: 56,
     registers: 0,
     registers_number: 0,
     registers_fourth: 32,
@@ -107,6 +110,8 @@ fn patch<T>(setting: *const T, value: T) {
 pub struct Machine {
     /// Bytes that were read from each socket, as TCP counts them.
     copied: HashMap<u64, u32>,
+    /// Bytes that were sent on each, in the same way.
+    sent: HashMap<u64, u64>,
     /// Not to be sent to another thread, where there would be another machine.
     _one_per_thread: PhantomData<*const ()>,
 }
@@ -125,7 +130,7 @@ impl Machine {
             patch(&raw const CALL_FORMS, forms());
         });
         machine::reset();
-        Self { copied: HashMap::new(), _one_per_thread: PhantomData }
+        Self { copied: HashMap::new(), sent: HashMap::new(), _one_per_thread: PhantomData }
     }
 
     /// A TCP socket calls `connect()`.
@@ -170,6 +175,7 @@ impl Machine {
     /// The client sent these segments in one call.
     pub fn send(&mut self, socket: u64, segments: &[&[u8]], form: Form) {
         let length = Self::call(segments, form, true);
+        *self.sent.entry(socket).or_insert(0) += length;
         let mut words = [self.sock(socket, 0), length, 0];
         sock_send(words.as_mut_ptr().cast());
     }
@@ -241,13 +247,20 @@ impl Machine {
         maps::CONNECTIONS.get_ptr(Self::identity(socket)).map(|connection| unsafe { *connection })
     }
 
-    /// Entries in the maps that grow: connections, candidates, startups, waiting requests.
-    pub fn entries(&self) -> [usize; 4] {
-        [maps::CONNECTIONS.len(), maps::CANDIDATES.len(), maps::STARTUPS.len(), maps::DEEP.len()]
+    /// Entries in the maps that grow: connections, candidates, startups, waiting requests, other sockets.
+    pub fn entries(&self) -> [usize; 5] {
+        [
+            maps::CONNECTIONS.len(),
+            maps::CANDIDATES.len(),
+            maps::STARTUPS.len(),
+            maps::DEEP.len(),
+            maps::INBOUND.len(),
+        ]
     }
 
     fn sock(&self, socket: u64, errno: i32) -> u64 {
-        place(socket, errno, self.copied.get(&socket).copied().unwrap_or(0))
+        let sent = self.sent.get(&socket).copied().unwrap_or(0);
+        place(socket, errno, self.copied.get(&socket).copied().unwrap_or(0), sent)
     }
 
     fn copied(&mut self, socket: u64, length: u64) {
@@ -266,6 +279,7 @@ impl Machine {
         maps::CANDIDATES.bury();
         maps::STARTUPS.bury();
         maps::DEEP.bury();
+        maps::INBOUND.bury();
     }
 
     /// Lays out a call's arguments; its length.
@@ -306,7 +320,7 @@ impl Machine {
 }
 
 /// Makes the kernel's `struct sock`; its address, which is also its cookie here.
-fn place(socket: u64, errno: i32, copied: u32) -> u64 {
+fn place(socket: u64, errno: i32, copied: u32, sent: u64) -> u64 {
     let address = SOCK + socket * SOCK_STEP;
     let mut bytes = vec![0; 64];
     bytes[0..2].copy_from_slice(&family::INET.to_ne_bytes());
@@ -317,6 +331,10 @@ fn place(socket: u64, errno: i32, copied: u32) -> u64 {
     bytes[44..48].copy_from_slice(&copied.to_ne_bytes());
     // Both directions are shut down when the state changes.
     bytes[48] = 3;
+    // A TCP stream.
+    bytes[50] = 1;
+    bytes[52] = 6;
+    bytes[56..64].copy_from_slice(&sent.to_ne_bytes());
     machine::with(|m| m.kernel.put(address, bytes));
     address
 }

@@ -38,7 +38,7 @@ pub fn race(bytes: &[u8]) {
         if let Some(bytes) = late.take_if(|_| !listens) {
             send(&mut machine, &bytes);
         } else if late.is_none() && !ask.is_empty() && !listens {
-            let piece = &ask[..1 + choices.below(ask.len())];
+            let piece = &ask[..=choices.below(ask.len())];
             // The greeting is not overtaken: the server has yet to make a process for it.
             if server.count(b"Z") > 0 && choices.once_in(3) {
                 late = Some(piece.to_vec());
@@ -47,7 +47,7 @@ pub fn race(bytes: &[u8]) {
             }
             client.advance(piece, machine.now());
         } else if !answer.is_empty() {
-            let piece = &answer[..1 + choices.below(answer.len())];
+            let piece = &answer[..=choices.below(answer.len())];
             machine.thread(7, READER);
             machine.receive(SOCKET, &[piece], Form::Buffer, 0);
             server.advance(piece, machine.now());

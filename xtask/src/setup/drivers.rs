@@ -18,7 +18,7 @@ use crate::{command, place};
 /// The rows.
 pub fn items() -> Vec<Item> {
     [
-        ("Java and pgjdbc", java()),
+        ("Java, pgjdbc and HikariCP", java()),
         ("Go and its drivers", go()),
         ("Ruby and pg", ruby()),
         ("PHP and pdo_pgsql", php()),
@@ -34,9 +34,9 @@ fn java() -> State {
         return language_packages(&["default-jdk-headless", "maven"], "no java and mvn on PATH");
     }
     let home = place::target().join("java");
-    let jar = home.join("postgresql.jar");
-    if newer(&jar, std::slice::from_ref(&manifest)) {
-        return State::Found(jar.display().to_string());
+    let jars = ["postgresql.jar", "HikariCP.jar"].map(|name| home.join(name));
+    if jars.iter().all(|jar| newer(jar, std::slice::from_ref(&manifest))) {
+        return State::Found(home.display().to_string());
     }
     let mut maven = Command::new("mvn");
     maven.args(["-q", "-B", "dependency:copy-dependencies", "-Dmdep.stripVersion=true"]);
@@ -44,9 +44,15 @@ fn java() -> State {
     maven.arg(format!("-DoutputDirectory={}", home.display())).arg("-f").arg(&manifest);
     // A jar keeps the date of its making, which is older than any manifest.
     let mut touch = Command::new("touch");
-    touch.arg(&jar);
+    touch.args(&jars);
     State::Steps(vec![maven, touch])
 }
+
+/// Programs in Go, each in a directory of its name.
+const GO_PROGRAMS: [&str; 5] = ["wire_pgx", "wire_pq", "rig_sql", "rig_pgx", "rig_through"];
+/// One of them, linked in other ways: its functions are looked for in each.
+const GO_LINKED: [(&str, &str); 2] =
+    [("pie/wire_pq", "-buildmode=pie"), ("external/wire_pq", "-ldflags=-linkmode=external")];
 
 fn go() -> State {
     let home = place::apps().join("go");
@@ -56,10 +62,14 @@ fn go() -> State {
         return State::Absent(format!("go {} is on PATH, {} is wanted", no(found), no(wanted)));
     }
     let programs = place::target().join("go");
-    let sources = ["go.mod", "go.sum", "own/own.go", "wire_pgx/main.go", "wire_pq/main.go"];
-    let sources: Vec<PathBuf> = sources.iter().map(|file| home.join(file)).collect();
-    let made = ["wire_pgx", "wire_pq", "pie/wire_pq", "external/wire_pq"];
-    if made.iter().all(|name| newer(&programs.join(name), &sources)) {
+    let shared = ["go.mod", "go.sum", "own/own.go", "rig/rig.go"].map(|file| home.join(file));
+    let current = |name: &&str| {
+        // What is linked otherwise has its source beside the others.
+        let source = name.rsplit('/').next().unwrap_or(name);
+        let sources = shared.iter().cloned().chain([home.join(source).join("main.go")]);
+        newer(&programs.join(name), &sources.collect::<Vec<_>>())
+    };
+    if GO_PROGRAMS.iter().all(current) && GO_LINKED.iter().all(|(name, _)| current(name)) {
         return State::Found(programs.display().to_string());
     }
     let build = |flag: &str, to: PathBuf, what: &str| {
@@ -68,13 +78,9 @@ fn go() -> State {
         build.env("GOTOOLCHAIN", "local");
         build
     };
-    State::Steps(vec![
-        directory(&programs),
-        build("-buildmode=default", programs.join(""), "./..."),
-        // The same program linked otherwise: its functions are looked for in each.
-        build("-buildmode=pie", programs.join("pie/wire_pq"), "./wire_pq"),
-        build("-ldflags=-linkmode=external", programs.join("external/wire_pq"), "./wire_pq"),
-    ])
+    let all = build("-buildmode=default", programs.join(""), "./...");
+    let linked = GO_LINKED.map(|(name, flag)| build(flag, programs.join(name), "./wire_pq"));
+    State::Steps([directory(&programs), all].into_iter().chain(linked).collect())
 }
 
 /// The `go` line of a module.

@@ -221,8 +221,9 @@ pub fn facts() -> Vec<Fact> {
         request(&report, 202 * MILLISECOND, "SELECT", None),
         failed(&report, query(u64::MAX, "INSERT \"or\nders\"")),
         request(&report, MILLISECOND, "", Some(b"42P01")),
-        Fact::Lease { labels: Arc::clone(&app), took: 4 * MILLISECOND, waited: Some(0) },
-        Fact::Lease { labels: Arc::clone(&report), took: 203 * MILLISECOND, waited: None },
+        Fact::Lease { labels: Arc::clone(&app), took: 4 * MILLISECOND },
+        Fact::Waited { labels: Arc::clone(&app), took: 0 },
+        Fact::Lease { labels: Arc::clone(&report), took: 203 * MILLISECOND },
         Fact::TimedOut { labels: Arc::clone(&app) },
         Fact::ConnectionError { labels: Arc::clone(&app), error: ConnectionError::Refused },
         Fact::Elapsed {

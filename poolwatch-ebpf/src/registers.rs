@@ -1,0 +1,87 @@
+//! A system call's number and arguments, from the registers of the task that made it.
+
+use aya_ebpf::helpers::generated as raw;
+
+use crate::{kernel::read, maps::offset};
+
+/// Whose registers to read, once a call turns out to matter.
+#[derive(Clone, Copy)]
+pub enum Caller {
+    /// The system call that the current task is in.
+    Current,
+    /// A `struct pt_regs`.
+    At(u64),
+}
+
+impl Caller {
+    #[inline(always)]
+    pub fn registers(self) -> Option<Registers> {
+        match self {
+            Self::Current => Registers::current(),
+            Self::At(address) => Registers::at(address),
+        }
+    }
+}
+
+/// A system call's number and arguments.
+#[derive(Clone, Copy)]
+pub struct Registers {
+    address: u64,
+    words: [u64; 4],
+}
+
+impl Registers {
+    /// Of the system call that the current task is in.
+    #[inline(always)]
+    pub fn current() -> Option<Self> {
+        let address = unsafe {
+            let task = raw::bpf_get_current_task_btf();
+            raw::bpf_task_pt_regs(task) as u64
+        };
+        Self::at(address)
+    }
+
+    /// From a `struct pt_regs`.
+    #[inline(always)]
+    pub fn at(address: u64) -> Option<Self> {
+        if address == 0 {
+            return None;
+        }
+        Some(Self { address, words: read(address + offset!(registers) as u64, [0; 4]) })
+    }
+
+    // x86-64 keeps dx, si, di, orig_ax side by side; arm64 keeps x0 to x3, and the number elsewhere.
+    #[inline(always)]
+    fn split() -> bool {
+        offset!(registers_number) != 0
+    }
+
+    #[inline(always)]
+    pub fn number(&self) -> u64 {
+        if Self::split() {
+            read(self.address + offset!(registers_number) as u64, u32::MAX) as u64
+        } else {
+            self.words[3]
+        }
+    }
+
+    #[inline(always)]
+    pub fn first(&self) -> u64 {
+        if Self::split() { self.words[0] } else { self.words[2] }
+    }
+
+    #[inline(always)]
+    pub fn second(&self) -> u64 {
+        self.words[1]
+    }
+
+    #[inline(always)]
+    pub fn third(&self) -> u64 {
+        if Self::split() { self.words[2] } else { self.words[0] }
+    }
+
+    #[inline(always)]
+    pub fn fourth(&self) -> u64 {
+        read(self.address + offset!(registers_fourth) as u64, 0)
+    }
+}

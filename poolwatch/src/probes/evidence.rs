@@ -1,0 +1,88 @@
+//! The probes of waiting: loaded with all others, attached only while somebody wants to know, since every
+//! system call of the machine passes them.
+//!
+//! It keeps all programs and links alive: dropped, everything is detached. What became of each probe is said
+//! as for all others.
+
+use aya::{
+    Ebpf,
+    programs::{RawTracePoint, raw_trace_point::RawTracePointLinkId},
+};
+
+use super::{
+    catalog::{Hook, PROBES, Probe},
+    load::outcome_of,
+    verdict::{self, Outcome},
+};
+use crate::event::ProbeState;
+
+/// See the module's head.
+pub struct Evidence {
+    ebpf: Ebpf,
+    /// In the catalogue's order.
+    states: Vec<ProbeState>,
+    attached: Vec<(&'static Probe, RawTracePointLinkId)>,
+}
+
+impl Evidence {
+    pub(super) const fn new(ebpf: Ebpf, states: Vec<ProbeState>) -> Self {
+        Self { ebpf, states, attached: Vec::new() }
+    }
+
+    /// What became of each probe, in the catalogue's order.
+    pub fn states(&self) -> &[ProbeState] {
+        &self.states
+    }
+
+    /// At least one of them is attached.
+    pub const fn is_attached(&self) -> bool {
+        !self.attached.is_empty()
+    }
+
+    /// Attaches those that wait for it. What fails is said by [`Self::states`], and not tried again.
+    pub fn attach(&mut self) {
+        for probe in PROBES.iter().filter(|probe| probe.escalated) {
+            if self.state(probe).is_none_or(|state| *state != verdict::state(probe, &Outcome::Calm)) {
+                continue;
+            }
+            let outcome = match attach(&mut self.ebpf, probe) {
+                Ok(link) => {
+                    self.attached.push((probe, link));
+                    Outcome::Attached
+                }
+                Err(outcome) => outcome,
+            };
+            self.set(probe, &outcome);
+        }
+    }
+
+    /// Detaches them.
+    pub fn detach(&mut self) {
+        for (probe, link) in std::mem::take(&mut self.attached) {
+            let program = self.ebpf.program_mut(probe.name).map(<&mut RawTracePoint>::try_from);
+            let outcome = match program {
+                Some(Ok(program)) => program.detach(link).map_or_else(|e| outcome_of(&e), |()| Outcome::Calm),
+                _ => Outcome::Failed("the object has no such program".to_owned()),
+            };
+            self.set(probe, &outcome);
+        }
+    }
+
+    fn state(&self, probe: &Probe) -> Option<&ProbeState> {
+        self.states.iter().find(|state| state.probe == probe.name)
+    }
+
+    fn set(&mut self, probe: &Probe, outcome: &Outcome) {
+        if let Some(state) = self.states.iter_mut().find(|state| state.probe == probe.name) {
+            *state = verdict::state(probe, outcome);
+        }
+    }
+}
+
+fn attach(ebpf: &mut Ebpf, probe: &Probe) -> Result<RawTracePointLinkId, Outcome> {
+    let missing = || Outcome::Failed("the object has no such program".to_owned());
+    let Hook::Raw(tracepoint) = probe.hook else { return Err(missing()) };
+    let program = ebpf.program_mut(probe.name).ok_or_else(missing)?;
+    let program = <&mut RawTracePoint>::try_from(program).map_err(|error| outcome_of(&error))?;
+    program.attach(tracepoint).map_err(|error| outcome_of(&error))
+}

@@ -1,0 +1,285 @@
+//! What a process is asked for on sockets that it accepted, as the probes tell it: one demand per request.
+//!
+//! Real servers with real connections; what they are asked is counted by who asks.
+
+use std::{
+    collections::BTreeSet,
+    io::{Read, Write},
+    net::{Shutdown, TcpStream},
+    os::unix::net::UnixStream,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use poolwatch::event::Protocol;
+use poolwatch_tests::{
+    app::{App, Kind, Load, Pool},
+    client::Client,
+    clock,
+    demand::{Asked, Recorder, Server as Asking, Story},
+    need,
+    need::Feature,
+    postgres::{Server, Way},
+};
+
+const LOAD: Load = Load { rate: 60.0, mean_milliseconds: 10.0, seconds: 3.0, seed: 4 };
+
+fn load(kind: Kind, tier: &str) -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, kind.feature());
+    let recorder = Recorder::start(&["--probes", tier, "--service", "demanded"])?;
+    let server = Server::start()?;
+    let pool = Pool { way: Way::Tcp4, user: "postgres", database: "postgres", size: 3 };
+    let app = App::start(kind, "demanded", &server, &pool)?;
+    // The first request opens the first connection: before that the process is nobody's.
+    app.borrow_at_once(1, 1)?;
+    let summary = LOAD.run(&app)?;
+    let story = recorder.stop()?;
+    let took: Vec<u64> = story.asked.iter().filter_map(Asked::took).collect();
+    let mean = took.iter().sum::<u64>() as f64 / took.len().max(1) as f64 / 1e6;
+    println!(
+        "{kind:?} {tier}: {} requests of {:.2} ms; {} demands of {mean:.2} ms, {} begun, {} database requests",
+        summary.requests,
+        summary.mean_ms,
+        story.asked.len(),
+        story.begun.len(),
+        story.requests.len()
+    );
+    ensure!(story.asked.len() as u64 == summary.requests, "one demand per request");
+    ensure!(took.len() == story.asked.len(), "each is served");
+    ensure!(mean < summary.mean_ms, "a demand is no longer than its client's wait");
+    let queries = story.requests.iter().filter_map(|r| Some(r.ended - r.started?)).sum::<u64>() as f64;
+    ensure!(queries / 1e6 / (took.len() as f64) < mean, "nor shorter than its query");
+    let routes: BTreeSet<_> = story.asked.iter().map(Asked::route).collect();
+    ensure!(routes.len() == 1 && !routes.contains(&None), "one route: {routes:?}");
+    story.begun_is_requested()
+}
+
+#[test]
+fn a_thread_server_is_asked_as_often_as_its_load_says() -> Result<()> {
+    load(Kind::Python, "sock")
+}
+
+#[test]
+fn the_syscall_tier_sees_the_same_of_a_thread_server() -> Result<()> {
+    load(Kind::Python, "syscall")
+}
+
+#[test]
+fn an_event_loop_is_asked_as_often_as_its_load_says() -> Result<()> {
+    load(Kind::Node, "sock")
+}
+
+#[test]
+fn the_syscall_tier_sees_the_same_of_an_event_loop() -> Result<()> {
+    load(Kind::Node, "syscall")
+}
+
+/// A server that is known to the agent, and the agent.
+fn scene(more: &[&str]) -> Result<(Server, Recorder, Asking)> {
+    let recorder = Recorder::start(&[&["--service", "asked"], more].concat())?;
+    let server = Server::start()?;
+    let asking = Asking::start(&server)?;
+    Ok((server, recorder, asking))
+}
+
+fn connect(asking: &Asking) -> Result<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", asking.port)).context("the server listens")?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Asks, and reads until `end` came.
+fn ask(stream: &mut (impl Read + Write), text: &str, end: &str) -> Result<String> {
+    stream.write_all(text.as_bytes())?;
+    let mut answer = String::new();
+    let mut bytes = [0; 4096];
+    while !answer.ends_with(end) {
+        let length = stream.read(&mut bytes).context("an answer")?;
+        ensure!(length > 0, "closed after {answer:?}");
+        answer.push_str(&String::from_utf8_lossy(bytes.get(..length).unwrap_or_default()));
+    }
+    Ok(answer)
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
+}
+
+fn served(story: &Story) -> usize {
+    story.asked.iter().filter(|asked| asked.took().is_some()).count()
+}
+
+fn routes(story: &Story) -> Vec<Option<u32>> {
+    story.asked.iter().map(Asked::route).collect()
+}
+
+#[test]
+fn connections_kept_new_and_over_unix_sockets() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Feature::Python);
+    for tier in ["sock", "syscall"] {
+        let (_server, recorder, asking) = scene(&["--probes", tier])?;
+        let mut kept = connect(&asking)?;
+        let mut local = UnixStream::connect(&asking.path)?;
+        for _ in 0..5 {
+            ask(&mut kept, &get("/query"), "ok")?;
+            ask(&mut local, &get("/query"), "ok")?;
+            ask(&mut connect(&asking)?, &get("/query"), "ok")?;
+            ask(&mut UnixStream::connect(&asking.path)?, &get("/query"), "ok")?;
+        }
+        let story = recorder.stop()?;
+        println!(
+            "{tier}: {} demands, {} served, {} begun",
+            story.asked.len(),
+            served(&story),
+            story.begun.len()
+        );
+        ensure!(story.asked.len() == 20 && served(&story) == 20 && story.begun.len() == 20, "{story:#?}");
+        let sockets: BTreeSet<_> = story.asked.iter().map(|asked| asked.demand.socket).collect();
+        ensure!(sockets.len() == 12, "two kept connections and ten new ones: {sockets:?}");
+        story.begun_is_requested()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn routes_are_told_apart_and_things_are_not() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Feature::Python);
+    let (_server, recorder, asking) = scene(&[])?;
+    let mut stream = connect(&asking)?;
+    let same =
+        ["/users/17", "/users/4", "/users/17?a=b", "/users/0123456789-0123456789-abcdef", "/users/5/x/y"];
+    let others = ["/users", "/users/new", "/", "/users/new/x", "/items/17"];
+    for path in same.iter().chain(&others) {
+        ask(&mut stream, &get(path), "ok")?;
+    }
+    ask(&mut stream, "POST /users/17 HTTP/1.1\r\nContent-Length: 2\r\n\r\nab", "ok")?;
+    ask(&mut stream, &get("/users/9"), "ok")?;
+    let story = recorder.stop()?;
+    let found = routes(&story);
+    println!("{found:?}");
+    let (first, rest) = found.split_at_checked(same.len()).context("as many demands as requests")?;
+    ensure!(rest.len() == others.len() + 2, "each is one demand: {found:?}");
+    let one: BTreeSet<_> = first.iter().chain(rest.last()).collect();
+    ensure!(one.len() == 1 && !one.contains(&None), "one route for all users: {one:?}");
+    let all: BTreeSet<_> = found.iter().collect();
+    // What stands behind the second part does not count.
+    ensure!(all.len() == 1 + others.len() - 1 + 1, "each other route is one: {all:?}");
+    Ok(())
+}
+
+#[test]
+fn a_byte_that_is_read_alone_is_no_demand_of_its_own() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Feature::Python);
+    for tier in ["sock", "syscall"] {
+        let (_server, recorder, asking) = scene(&["--probes", tier])?;
+        let mut stream = connect(&asking)?;
+        ask(&mut stream, &get("/query"), "ok")?;
+        ask(&mut stream, &get("/byte"), "ok")?;
+        for _ in 0..5 {
+            ask(&mut stream, &get("/query"), "ok")?;
+        }
+        let story = recorder.stop()?;
+        ensure!(story.asked.len() == 7 && served(&story) == 7, "{:#?}", story.asked);
+        let again = story.asked.iter().filter(|asked| asked.again.is_some()).count();
+        println!("{tier}: {again} demands told again, routes {:?}", routes(&story));
+        ensure!(again == 5, "the five of which a byte came first");
+        let queries: BTreeSet<_> = story
+            .asked
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at != 1)
+            .map(|(_, asked)| asked.route())
+            .collect();
+        ensure!(queries.len() == 1 && !queries.contains(&None), "{queries:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn interim_responses_streams_and_other_protocols() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Feature::Python);
+    let (_server, recorder, asking) = scene(&[])?;
+    let mut stream = connect(&asking)?;
+    let head = "POST /continue HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
+    ask(&mut stream, head, "100 Continue\r\n\r\n")?;
+    ask(&mut stream, "abc", "ok")?;
+    ask(&mut stream, &get("/events"), "okdata: more\n\ndata: more\n\ndata: more\n\n")?;
+    // The body comes after the answer: it is not the next request.
+    ask(&mut stream, "POST /early HTTP/1.1\r\nContent-Length: 3\r\n\r\n", "ok")?;
+    ask(&mut stream, "abc", "done")?;
+    ask(&mut stream, &get("/"), "ok")?;
+    let mut socket = connect(&asking)?;
+    ask(&mut socket, &get("/upgrade"), "\r\n\r\n")?;
+    for _ in 0..3 {
+        ask(&mut socket, "ping", "ping")?;
+    }
+    let mut many = connect(&asking)?;
+    ask(&mut many, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "ok")?;
+    ask(&mut many, &get("/"), "ok")?;
+    let mut other = connect(&asking)?;
+    for _ in 0..4 {
+        ask(&mut other, "\u{1}hello", "ok")?;
+    }
+    let story = recorder.stop()?;
+    for asked in &story.asked {
+        println!("{:?} {:?} {:?}", asked.demand.protocol, asked.route(), asked.took());
+    }
+    let of =
+        |protocol: Protocol| story.asked.iter().filter(|a| a.demand.protocol == protocol).collect::<Vec<_>>();
+    let (http, http2, other) = (of(Protocol::Http), of(Protocol::Http2), of(Protocol::Other));
+    ensure!(http.len() == 5 && http.iter().all(|asked| asked.took().is_some()), "{http:#?}");
+    ensure!(http2.len() == 1 && http2.iter().all(|asked| asked.served.is_none()), "told once: {http2:#?}");
+    ensure!(other.len() == 4 && other.iter().all(|asked| asked.took().is_some()), "{other:#?}");
+    let continued = http.first().and_then(|asked| asked.took()).unwrap_or(0);
+    ensure!(continued > 20_000_000, "an interim response is none: {continued} ns");
+    Ok(())
+}
+
+#[test]
+fn a_demand_ends_with_its_socket() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Feature::Python);
+    for tier in ["sock", "syscall"] {
+        let (_server, recorder, asking) = scene(&["--probes", tier])?;
+        let mut silent = connect(&asking)?;
+        silent.write_all(get("/silent").as_bytes())?;
+        ensure!(silent.read(&mut [0; 8])? == 0, "closed");
+        let mut local = UnixStream::connect(&asking.path)?;
+        local.write_all(get("/silent").as_bytes())?;
+        ensure!(local.read(&mut [0; 8])? == 0, "closed");
+        // Its client says no more, and is answered.
+        let mut half = connect(&asking)?;
+        half.write_all(get("/query").as_bytes())?;
+        half.shutdown(Shutdown::Write)?;
+        let mut answer = String::new();
+        half.read_to_string(&mut answer)?;
+        ensure!(answer.ends_with("ok"), "{answer}");
+        // UNIX sockets end without a sign: the agent looks now and then.
+        clock::pause(Duration::from_secs(7));
+        let story = recorder.stop()?;
+        let ends: Vec<_> = story.asked.iter().map(|asked| (asked.served.is_some(), asked.took())).collect();
+        println!("{tier}: {ends:?}");
+        ensure!(matches!(ends[..], [(true, None), (true, None), (true, Some(_))]), "{:#?}", story.asked);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_process_that_serves_nobody_tells_nothing() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres);
+    let recorder = Recorder::start(&["--service", "quiet"])?;
+    let server = Server::start()?;
+    let mut client = Client::start(Some("quiet"))?;
+    client.open("a", &server.address_of(Way::Tcp4, "postgres", "postgres"))?;
+    client.open("b", &server.address_of(Way::Unix, "postgres", "postgres"))?;
+    for _ in 0..50 {
+        client.query("a", "select 1")?;
+        client.query("b", "select 1")?;
+    }
+    let story = recorder.stop()?;
+    println!("{} requests", story.requests.len());
+    ensure!(story.requests.len() >= 100, "requests are seen");
+    ensure!(story.asked.is_empty() && story.begun.is_empty() && story.parked.is_empty(), "{story:#?}");
+    ensure!(story.requests.iter().all(|request| request.turn.is_none()), "no turns");
+    Ok(())
+}

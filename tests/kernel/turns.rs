@@ -1,0 +1,165 @@
+//! What threads wait for, as the probes tell it while somebody wants to know: turns of event loops, and threads
+//! that sleep until another wakes them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use poolwatch::event::{Event, Parking};
+use poolwatch_tests::{
+    agent::Agent,
+    app::{App, Kind, Load, Pool},
+    clock,
+    demand::{Recorder, Story},
+    need,
+    need::Feature,
+    postgres::{Server, Way},
+};
+use serde_json::Value;
+
+const LIGHT: Load = Load { rate: 40.0, mean_milliseconds: 5.0, seconds: 3.0, seed: 6 };
+/// More than two connections can do.
+const HEAVY: Load = Load { rate: 230.0, mean_milliseconds: 10.0, seconds: 2.0, seed: 7 };
+
+fn record(kind: Kind, load: &Load, size: u32, tier: &str) -> Result<Story> {
+    let recorder = Recorder::start(&["--probes", tier, "--evidence", "always", "--service", "turning"])?;
+    let server = Server::start()?;
+    let pool = Pool { way: Way::Tcp4, user: "postgres", database: "postgres", size };
+    let app = App::start(kind, "turning", &server, &pool)?;
+    app.borrow_at_once(size, 20)?;
+    app.borrow_at_once(1, 1)?;
+    // A process is looked at a few milliseconds after its first demand.
+    clock::until(Duration::from_secs(5), "the probes of waiting", || {
+        Ok((recorder.agent().metrics()?.sum("poolwatch_probe_attached", &[("probe", "thread_wait")]) > 0.0)
+            .then_some(()))
+    })?;
+    load.run(&app)?;
+    recorder.stop()
+}
+
+fn sleepers(tier: &str) -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Kind::Python.feature());
+    let story = record(Kind::Python, &HEAVY, 2, tier)?;
+    let mut asleep: BTreeMap<u32, u64> = BTreeMap::new();
+    let (mut woken, mut over) = (BTreeMap::<u32, Vec<(u64, u64)>>::new(), 0);
+    for parked in &story.parked {
+        match (parked.parking, asleep.remove(&parked.thread)) {
+            (Parking::Asleep, None) => drop(asleep.insert(parked.thread, parked.at)),
+            (Parking::Woken, Some(since)) => woken.entry(parked.thread).or_default().push((since, parked.at)),
+            (Parking::Over, Some(_)) => over += 1,
+            found => bail!("{parked:?} after {found:?}"),
+        }
+    }
+    let (mut waited, mut slept) = (0, 0);
+    for asked in &story.asked {
+        let (thread, read) = (asked.demand.turn.thread, asked.demand.at);
+        let first = story.begun.iter().find(|begun| begun.turn.thread == thread && begun.at > read);
+        let Some(begun) = first.filter(|begun| begun.at - read > 5_000_000) else { continue };
+        waited += begun.at - read;
+        let sleeps = woken.get(&thread).map(Vec::as_slice).unwrap_or_default();
+        let within = sleeps.iter().filter(|(since, until)| *since >= read && *until <= begun.at);
+        slept += within.map(|(since, until)| until - since).sum::<u64>();
+    }
+    println!(
+        "{tier}: {} demands, {} sleeping threads, {} woken, {over} over; {} ms between demand and query, {} ms asleep",
+        story.asked.len(),
+        woken.len(),
+        woken.values().map(Vec::len).sum::<usize>(),
+        waited / 1_000_000,
+        slept / 1_000_000
+    );
+    ensure!(waited > 1_000_000_000, "its pool is too small: {waited} ns");
+    ensure!(slept * 100 > waited * 95 && slept <= waited, "a thread without a connection sleeps");
+    Ok(())
+}
+
+#[test]
+fn threads_without_a_connection_are_told_to_sleep_until_they_are_woken() -> Result<()> {
+    sleepers("sock")
+}
+
+#[test]
+fn the_syscall_tier_tells_the_same_of_sleeping_threads() -> Result<()> {
+    sleepers("syscall")
+}
+
+#[test]
+fn an_event_loop_turns_at_every_wait_for_input() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Kind::Node.feature());
+    let story = record(Kind::Node, &LIGHT, 10, "sock")?;
+    let threads: BTreeSet<u32> = story.asked.iter().map(|asked| asked.demand.turn.thread).collect();
+    ensure!(threads.len() == 1, "one event loop: {threads:?}");
+    let mut turns = Vec::new();
+    for event in &story.events {
+        turns.extend(match event {
+            Event::Demand(demand) => Some(demand.turn),
+            Event::Served(served) => served.turn,
+            Event::Begun(begun) => Some(begun.turn),
+            Event::Request(request) => request.turn,
+            _ => None,
+        });
+    }
+    let nths: Vec<u64> = turns.iter().map(|turn| turn.nth).collect();
+    let last = *nths.last().context("turns")?;
+    let counted = nths.iter().position(|nth| *nth > 0).context("turns are counted")?;
+    let backwards = nths.windows(2).filter(|pair| matches!(pair, [one, next] if next < one)).count();
+    // Nobody waits for a connection here: what was asked is asked on in the same turn, and answered in the turn in
+    // which its answer was read.
+    let begun =
+        |thread: u32, nth: u64| story.begun.iter().any(|b| (b.turn.thread, b.turn.nth) == (thread, nth));
+    let read = |thread: u32, nth: u64| {
+        story.requests.iter().filter_map(|request| request.turn).any(|t| (t.thread, t.nth) == (thread, nth))
+    };
+    let asked: Vec<_> = story.asked.iter().filter(|asked| asked.demand.turn.nth > 0).collect();
+    let on = asked.iter().filter(|a| begun(a.demand.turn.thread, a.demand.turn.nth)).count();
+    let back = asked.iter().filter_map(|a| a.served?.turn).filter(|t| read(t.thread, t.nth)).count();
+    println!(
+        "{} turns over {} demands, counted from the {counted}th on, {backwards} backwards; {on} asked on in the same \
+         turn, {back} answered in it",
+        last,
+        asked.len()
+    );
+    ensure!(last as usize > asked.len() && backwards == 0, "turns grow");
+    ensure!(
+        on * 100 >= asked.len() * 98 && back * 100 >= asked.len() * 98,
+        "turns join what belongs together"
+    );
+    ensure!(story.parked.is_empty(), "an event loop does not sleep for its pool");
+    Ok(())
+}
+
+fn probe(agent: &Agent, name: &str) -> Result<(bool, String, String)> {
+    let details = agent.json("/health/details")?;
+    let probes = details.get("probes").and_then(Value::as_array).context("probes")?;
+    let found = probes.iter().find(|probe| probe.get("name").and_then(Value::as_str) == Some(name));
+    let found = found.with_context(|| format!("{name} in {details:#}"))?;
+    let text = |key: &str| found.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let attached = found.get("attached").and_then(Value::as_bool).context("attached")?;
+    Ok((attached, text("verdict"), text("reason")))
+}
+
+#[test]
+fn probes_of_waiting_are_attached_when_they_are_wanted() -> Result<()> {
+    need!(Feature::Probes);
+    let expected = [
+        ("auto", (false, "not_applicable", "attached while a pool is saturated")),
+        ("off", (false, "not_applicable", "not wanted (--evidence off)")),
+        ("always", (true, "ok", "")),
+    ];
+    for (when, (attached, verdict, reason)) in expected {
+        let agent = Agent::start(["--evidence", when, "--service", "nobody"])?;
+        for name in ["thread_wait", "thread_wake"] {
+            let found = clock::until(Duration::from_secs(2), "its state", || {
+                Ok(Some(probe(&agent, name)?).filter(|found| found.0 == attached))
+            })?;
+            println!("{when}: {name}: {found:?}");
+            ensure!(found == (attached, verdict.to_owned(), reason.to_owned()), "{when}: {found:?}");
+        }
+        let page = agent.metrics()?;
+        let shown = page.matching("poolwatch_probe_attached", &[("probe", "thread_wait")]).count();
+        ensure!(shown == usize::from(attached), "{when}: {shown} series");
+    }
+    Ok(())
+}
