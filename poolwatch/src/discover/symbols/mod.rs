@@ -25,7 +25,7 @@ pub const CODE_BYTES: u64 = 64 << 10;
 /// One function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
-    /// Its full name; type parameters stand as `[...]`.
+    /// Its name as it was wanted: `[...]` in it stands for any types.
     pub name: String,
     /// Offset of its first instruction in the file.
     pub entry: u64,
@@ -67,7 +67,7 @@ impl fmt::Display for Unfound {
 
 impl std::error::Error for Unfound {}
 
-/// Those of `wanted` that the program in `file` has. Reads only the parts that it needs.
+/// Those of `wanted` that the program in `file` has; of one that is made for several types, each. Reads only the parts that it needs.
 pub fn go_functions(file: &File, wanted: &[&str]) -> Result<Vec<Function>, Unfound> {
     let cache = ReadCache::new(file);
     go_functions_in(&cache, wanted)

@@ -73,7 +73,7 @@ impl<'data> Table<'data> {
         for nth in 0..self.functions {
             let (start, place) = self.entry(nth)?;
             let name = self.name(place)?;
-            let Some(name) = wanted.iter().find(|wanted| wanted.as_bytes() == name) else { continue };
+            let Some(name) = wanted.iter().find(|wanted| is(name, wanted)) else { continue };
             // Behind the last function stands the end of the code.
             let end = self.end(nth)?;
             found.push(Symbol { name: (*name).to_owned(), start, end });
@@ -115,6 +115,14 @@ impl<'data> Table<'data> {
     fn whole(&self, at: usize) -> Result<u64, Unfound> {
         u64_at(self.entries, at).ok_or(Unfound::Damaged)
     }
+}
+
+/// A wanted name says `[...]` where the table may have types of its own: `Pool[go.shape.*uint8]` by newer
+/// versions of Go, by older ones the three points themselves.
+fn is(name: &[u8], wanted: &str) -> bool {
+    let Some((before, after)) = wanted.split_once("[...]") else { return name == wanted.as_bytes() };
+    let types = name.strip_prefix(before.as_bytes()).and_then(|rest| rest.strip_suffix(after.as_bytes()));
+    types.is_some_and(|types| types.len() > 2 && types.starts_with(b"[") && types.ends_with(b"]"))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -173,6 +181,24 @@ mod tests {
             assert_eq!(found, expected);
             assert!(table.find(&["database/sql.(*DB).con"]).unwrap().is_empty());
         }
+    }
+
+    #[test]
+    fn types_may_be_any() {
+        let wanted = "puddle/v2.(*Pool[...]).Acquire";
+        for name in ["puddle/v2.(*Pool[...]).Acquire", "puddle/v2.(*Pool[go.shape.*uint8]).Acquire"] {
+            assert!(is(name.as_bytes(), wanted), "{name}");
+        }
+        for name in [
+            "puddle/v2.(*Pool).Acquire",
+            "puddle/v2.(*Pool[]).Acquire",
+            "puddle/v2.(*Pool[go.shape.*uint8]).AcquireAllIdle",
+            "puddle/v2.(*Pool[go.shape.*uint8]).Acquire.func1",
+            "x/puddle/v2.(*Pool[go.shape.*uint8]).Acquire",
+        ] {
+            assert!(!is(name.as_bytes(), wanted), "{name}");
+        }
+        assert!(!is(b"a[x]", "a") && is(b"a", "a"));
     }
 
     #[test]
