@@ -152,7 +152,7 @@ mod tests {
         };
         let mut bytes = magic.to_le_bytes().to_vec();
         bytes.extend([0, 0, 1, 8]);
-        words.iter().for_each(|word| bytes.extend(word.to_le_bytes()));
+        bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
         bytes.extend(names);
         let size = if relative { 4 } else { 8 };
         let number = |value: u64| value.to_le_bytes()[..size].to_vec();
