@@ -121,7 +121,7 @@ fn an_event_loop_turns_at_every_wait_for_input() -> Result<()> {
         last,
         asked.len()
     );
-    ensure!(last as usize > asked.len() && backwards == 0, "turns grow");
+    ensure!(last > asked.len() as u64 && backwards == 0, "turns grow");
     ensure!(
         on * 100 >= asked.len() * 98 && back * 100 >= asked.len() * 98,
         "turns join what belongs together"
