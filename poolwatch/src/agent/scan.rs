@@ -71,7 +71,7 @@ impl Watcher {
         for aside in sockets.iter().filter(|aside| gone.contains(&(aside.pid, aside.inode))) {
             self.maps.forget_aside(aside.socket);
             if aside.asked {
-                events.push(Event::Served(Served { socket: aside.socket, at, turn: None }));
+                events.push(Event::Served(Served { socket: aside.socket, pid: aside.pid, at, turn: None }));
             }
         }
         events

@@ -15,7 +15,7 @@ use crate::{
     clock,
     config::{Evidence, Targets},
     discover::{self, By, UnixSockets},
-    event::{Event, Process, ProcessId, SocketId, Time},
+    event::{Declared, Event, Process, ProcessId, SocketId, Time},
     intake::{Intake, Sighting},
     probes::{Attached, Maps, Older, ProbeLog, catalog::Tier},
 };
@@ -224,7 +224,15 @@ impl Watcher {
             // It ended meanwhile: its command name is all that is left of it.
             _ => {
                 let name = comm.unwrap_or_default().to_owned();
-                Process { id, service: name.clone(), name, container: None, pod: None, namespace: None }
+                Process {
+                    id,
+                    service: name.clone(),
+                    name,
+                    container: None,
+                    pod: None,
+                    namespace: None,
+                    declared: Declared::default(),
+                }
             }
         };
         self.admit(process, events)

@@ -2,9 +2,11 @@
 //!
 //! Process numbers and inodes come in, [`crate::event`]'s plain data goes out. Everything here is a
 //! look at one moment: a process that vanishes meanwhile is normal and simply not told. Environment
-//! values never leave, `OTEL_SERVICE_NAME` excepted. All of it blocks, for milliseconds.
+//! values never leave but as numbers, `OTEL_SERVICE_NAME` excepted. All of it blocks, for milliseconds.
 
+mod declared;
 mod files;
+mod inside;
 mod name;
 mod namespace;
 mod older;

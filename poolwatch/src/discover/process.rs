@@ -1,7 +1,7 @@
 //! Processes, as `/proc` shows them: who one is, which exist, which sockets one holds.
 //!
 //! Process numbers come in, [`event::Process`] goes out. Nothing is cached, and nothing of a process's
-//! arguments or environment is kept but the names derived from them.
+//! arguments or environment is kept but the names derived from them, and numbers.
 
 use std::{collections::BTreeSet, ffi::OsStr, fmt, fs::File, io::Read, path::Path};
 
@@ -11,7 +11,9 @@ use procfs::{
 };
 
 use super::{
-    NAME_BYTES, PROCESS_BYTES, name,
+    NAME_BYTES, PROCESS_BYTES,
+    declared::{Program, declared},
+    inside, name,
     service::{self, Surroundings},
 };
 use crate::event::{self, ProcessId};
@@ -90,9 +92,11 @@ pub fn process(pid: u32) -> Result<event::Process, Vanished> {
     let process = open(pid).map_err(|_| Vanished)?;
     let stat = process.stat().map_err(|_| Vanished)?;
     let executable = process.exe().ok().and_then(|path| executable(&path)).unwrap_or(stat.comm);
-    let name = cut(name::name(&executable, &words(&process)));
+    let (arguments, environment) = (bytes(&process, "cmdline"), bytes(&process, "environ"));
+    let name = cut(name::name(&executable, &words(&arguments)));
+    let program = Program { executable: &executable, environment: &environment, arguments: &arguments };
     let surroundings = Surroundings {
-        declared: service::declared(&bytes(&process, "environ")),
+        declared: service::declared(&environment),
         unit: service::unit(&String::from_utf8_lossy(&bytes(&process, "cgroup"))),
         // Nobody asks the container runtime or Kubernetes yet.
         workload: None,
@@ -105,6 +109,7 @@ pub fn process(pid: u32) -> Result<event::Process, Vanished> {
         container: None,
         pod: None,
         namespace: None,
+        declared: declared(&program, &mut |path| inside::read(&process, path)),
     })
 }
 
@@ -159,8 +164,7 @@ fn executable(path: &Path) -> Option<String> {
 }
 
 /// The arguments; procfs's own reader refuses those that are not UTF-8.
-fn words(process: &process::Process) -> Vec<String> {
-    let line = bytes(process, "cmdline");
+fn words(line: &[u8]) -> Vec<String> {
     let words = line.split(|byte| *byte == 0).filter(|word| !word.is_empty());
     words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
@@ -222,6 +226,17 @@ mod tests {
         assert!(seen.id.started >= own.id.started);
         assert_eq!(seen.name, "cat");
         assert_eq!(seen.service, "checkout");
+    }
+
+    #[test]
+    fn a_process_declares_its_pools() {
+        let mut command = Command::new("cat");
+        command.env("DATABASE_POOL_MIN", "2").env("DB_POOL_MAX_CONNECTIONS", "20");
+        command.env("DATABASE_URL", "postgres://app:secret@db/shop?pool_timeout=10");
+        let child = Waiting::start(&mut command);
+        let declared = process(child.pid()).unwrap().declared;
+        assert_eq!((declared.min, declared.max), (Some(2), Some(20)));
+        assert_eq!((declared.idle_timeout, declared.connection_timeout), (None, Some(10_000)));
     }
 
     #[test]

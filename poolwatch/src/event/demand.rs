@@ -53,6 +53,8 @@ pub struct Demand {
 pub struct Served {
     /// The accepted socket.
     pub socket: SocketId,
+    /// Who was asked.
+    pub pid: u32,
     /// When.
     pub at: Time,
     /// Who wrote it; `None` when the socket was closed without a response.

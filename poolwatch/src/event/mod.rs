@@ -3,6 +3,7 @@
 //! Events are plain data without pointers or file descriptors, so that a recording of them replays
 //! anywhere. They carry no SQL but summaries without literals, no password and no environment value.
 
+mod declared;
 mod demand;
 mod request;
 mod server;
@@ -11,6 +12,7 @@ mod statement;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    declared::Declared,
     demand::{Begun, Borrow, Borrowing, Demand, Parked, Parking, Protocol, Served, Turn},
     request::{Request, RequestKind, SqlState, Transaction},
     server::Server,
@@ -88,6 +90,8 @@ pub struct Process {
     pub pod: Option<String>,
     /// Kubernetes namespace, where known.
     pub namespace: Option<String>,
+    /// What it declares of its pools.
+    pub declared: Declared,
 }
 
 /// What became of a probe.

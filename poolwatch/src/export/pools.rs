@@ -5,9 +5,12 @@
 use serde::Serialize;
 
 use super::answer::Answer;
-use crate::infer::{
-    fact::Status,
-    snapshot::{PoolSnapshot, Snapshot},
+use crate::{
+    event::Declared,
+    infer::{
+        fact::Status,
+        snapshot::{PoolSnapshot, Snapshot},
+    },
 };
 
 /// `/api/v1/pools`
@@ -53,8 +56,7 @@ pub struct PoolJson<'a> {
     pending: Option<PendingJson>,
     wait_seconds: Option<WaitsJson>,
     requests: RequestsJson,
-    /// Nothing reads a process's declarations yet: always `null`.
-    declared: Option<()>,
+    declared: Option<DeclaredJson>,
     findings: &'a [&'static str],
 }
 
@@ -115,6 +117,14 @@ struct WaitsJson {
 }
 
 #[derive(Serialize)]
+struct DeclaredJson {
+    min: Option<i64>,
+    max: Option<i64>,
+    idle_timeout_seconds: Option<f64>,
+    connection_timeout_seconds: Option<f64>,
+}
+
+#[derive(Serialize)]
 struct RequestsJson {
     total: u64,
     per_second: f64,
@@ -141,7 +151,7 @@ impl<'a> From<&'a PoolSnapshot> for PoolJson<'a> {
             pending: pending(pool),
             wait_seconds: waits(pool),
             requests: requests(pool),
-            declared: None,
+            declared: declared(&pool.process.declared),
             findings: &pool.findings,
         }
     }
@@ -209,6 +219,16 @@ fn requests(pool: &PoolSnapshot) -> RequestsJson {
         errors: requests.errors,
         error_ratio: requests.error_ratio,
     }
+}
+
+fn declared(declared: &Declared) -> Option<DeclaredJson> {
+    let seconds = |milliseconds: Option<i64>| milliseconds.map(|milliseconds| milliseconds as f64 / 1000.0);
+    (!declared.is_empty()).then(|| DeclaredJson {
+        min: declared.min,
+        max: declared.max,
+        idle_timeout_seconds: seconds(declared.idle_timeout),
+        connection_timeout_seconds: seconds(declared.connection_timeout),
+    })
 }
 
 /// How the contract names a confidence.

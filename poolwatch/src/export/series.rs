@@ -165,12 +165,12 @@ impl PoolSeries {
     pub fn observe(&mut self, fact: &Fact) {
         match fact {
             Fact::Created { took, .. } => self.create.observe(*took),
-            Fact::Lease { took, waited, .. } => {
+            Fact::Lease { took, .. } => {
                 self.used.observe(*took);
-                if let Some(waited) = waited {
-                    self.waited.observe(*waited);
-                    self.waits_known = true;
-                }
+            }
+            Fact::Waited { took, .. } => {
+                self.waited.observe(*took);
+                self.waits_known = true;
             }
             Fact::TimedOut { .. } => {
                 self.timeouts += 1;

@@ -232,6 +232,7 @@ fn labels_of(fact: &Fact) -> Option<&Arc<Labels>> {
         | Fact::Statement { labels, .. }
         | Fact::Request { labels, .. }
         | Fact::Lease { labels, .. }
+        | Fact::Waited { labels, .. }
         | Fact::TimedOut { labels }
         | Fact::Elapsed { labels, .. } => Some(labels),
         Fact::StatusChanged { .. } | Fact::ProcessEnded { .. } => None,

@@ -37,8 +37,12 @@ impl Core {
         self.step(socket, facts, |connection| connection.end(at, !matches!(seen, Seen::Absence)));
         self.settling.remove(&socket);
         let Some(mut member) = self.members.remove(&socket) else { return };
-        self.lease(member.pool, member.leases.settle(), facts);
+        let took = member.leases.settle();
+        self.lease(member.pool, took, facts);
         self.processes.release(member.connection.process, socket);
+        if let Some(waits) = self.waits.get_mut(&member.connection.process) {
+            waits.leave(socket, at);
+        }
         let error = match seen {
             Seen::Ending(ending) => failure::of_ending(ending, member.connection.hidden.is_some()),
             _ => None,
@@ -48,6 +52,9 @@ impl Core {
         }
         self.tell(member.pool, facts, |labels| Fact::Closed { labels });
         if let Some(pool) = member.pool.and_then(|pool| self.pools.get_mut(pool)) {
+            let lived = at.saturating_sub(member.connection.born);
+            let seen_whole = member.connection.connected.is_some() && member.leases.is_first();
+            pool.churn.end(at, lived, took.filter(|_| seen_whole));
             pool.leave(socket, &member.connection, None, at);
         }
     }
@@ -61,6 +68,7 @@ impl Core {
         for pool in self.pools.of_process(process) {
             self.end_pool(pool, at, facts);
         }
+        self.waits.remove(&process);
         let (name, connections) = (ended.facts.name.clone(), ended.sockets.len());
         facts.push(Fact::ProcessEnded { pid: process.pid, name, connections });
     }
@@ -76,6 +84,9 @@ impl Core {
         let error = failure::of_connect(errno);
         let server = &self.settings.place(server);
         if let Some(pool) = self.likely_pool(process, server) {
+            if let Some(pool) = self.pools.get_mut(pool) {
+                pool.size.tried();
+            }
             self.tell(Some(pool), facts, |labels| Fact::ConnectionError { labels, error });
             return;
         }

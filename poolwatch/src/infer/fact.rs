@@ -146,8 +146,13 @@ pub enum Fact {
         labels: Arc<Labels>,
         /// How long the connection was used.
         took: Time,
-        /// How long the borrower had waited for it, where that is known.
-        waited: Option<Time>,
+    },
+    /// A borrower's wait ended, or its length became known; 0 when it did not wait.
+    Waited {
+        /// Whose.
+        labels: Arc<Labels>,
+        /// How long.
+        took: Time,
     },
     /// A borrower gave up waiting.
     TimedOut {

@@ -19,6 +19,8 @@ struct Lease {
 pub struct Leases {
     current: Option<Lease>,
     ended: Option<(Lease, Time)>,
+    /// How many began.
+    count: u64,
 }
 
 impl Leases {
@@ -48,6 +50,11 @@ impl Leases {
         self.current.map(|lease| lease.begun)
     }
 
+    /// No second one has begun.
+    pub const fn is_first(&self) -> bool {
+        self.count <= 1
+    }
+
     fn begin(&mut self, begin: Begin) -> Option<Time> {
         if let Some((lease, at)) = self.ended
             && begin.sent < at
@@ -56,6 +63,7 @@ impl Leases {
             self.current = Some(lease);
             return None;
         }
+        self.count += 1;
         self.current = Some(Lease { begun: begin.at, sure: begin.sure });
         self.settle()
     }

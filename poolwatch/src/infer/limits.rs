@@ -14,6 +14,15 @@ pub const EDGES: usize = 16_384;
 /// Sockets that are spoken of before they are introduced, kept until somebody asks; further ones are
 /// not kept, their requests are counted like the others' (`unknown_connection`).
 pub const STRANGERS: usize = 1024;
+/// Open demands of one process; further ones are not counted (`demands`).
+pub const DEMANDS: usize = 65_536;
+/// Routes of one process that are told apart; further ones are one.
+pub const ROUTES: usize = 256;
+/// Threads of one process that are remembered; one that was silent for a minute makes room, further ones are not
+/// followed (`threads`).
+pub const THREADS: usize = 4096;
+/// Borrowers of one process that wait at once, as told by a probe; further ones are not counted (`borrowers`).
+pub const BORROWERS: usize = 65_536;
 /// Queries that are remembered; of more, the one told first is forgotten, by the rule of who tells them. One holds
 /// at most some 450 bytes (a summary has up to 255), all of them 15 MB. What names one that is not
 /// remembered is counted (`unknown_query`).
@@ -25,6 +34,9 @@ pub const TOP_QUERIES: usize = 4096;
 pub const TOP_QUERY_BYTES: usize = 832;
 /// Of these, so many have series of their own on the page; the others are in its `other`.
 pub const SHOWN_QUERIES: usize = 200;
+/// Limits that pools have shown, kept for later processes of their services; the one shown longest ago makes
+/// room (`learned`).
+pub const LEARNED: usize = 4096;
 /// Distinct SQLSTATE values as labels; further ones become `_OTHER`.
 pub const SQLSTATES: usize = 64;
 /// Distinct operation names as labels: the known first words of command tags; others become `_OTHER`.

@@ -77,7 +77,8 @@ impl Core {
         }
         self.processes.hold(process, socket);
         self.strangers.remove(&socket);
-        let member = Member { connection, leases: Leases::default(), pool: Some(pool), announced };
+        let member =
+            Member { connection, leases: Leases::default(), pool: Some(pool), announced, taken_back: false };
         self.members.insert(socket, member);
     }
 
@@ -106,6 +107,9 @@ impl Core {
             return;
         };
         member.connection.process = user;
+        if let Some(waits) = self.waits.get_mut(&holder) {
+            waits.leave(socket, at);
+        }
         self.processes.release(holder, socket);
         self.processes.hold(user, socket);
         self.rehome(socket, at, facts);
@@ -130,6 +134,12 @@ impl Core {
 
     /// Ends a pool.
     pub(super) fn end_pool(&mut self, pool: PoolRef, at: Time, facts: &mut Vec<Fact>) {
+        if let Some(removed) = self.pools.get(pool)
+            && let Some(waits) = self.waits.get_mut(&removed.key.process)
+        {
+            waits.end(pool);
+        }
+        self.keep_shown(pool, at);
         if let Some(mut pool) = self.pools.remove(pool) {
             pool.finish(at, facts);
             self.books.lose("edges", pool.take_late());
@@ -164,11 +174,14 @@ impl Core {
 
     fn transfer(&mut self, socket: SocketId, to: Option<PoolRef>, at: Time, facts: &mut Vec<Fact>) {
         let Some(member) = self.members.get_mut(&socket) else { return };
-        let from = member.pool;
+        let (from, process) = (member.pool, member.connection.process);
         if from == to {
             return;
         }
         member.pool = to;
+        if let Some(waits) = self.waits.get_mut(&process) {
+            waits.transfer(socket, to, at);
+        }
         let used = member.connection.hand(at);
         if let Some(pool) = from.and_then(|pool| self.pools.get_mut(pool)) {
             pool.leave(socket, &member.connection, used, at);
@@ -203,7 +216,9 @@ impl Core {
             return Some((pool, false));
         }
         let process = Arc::clone(self.processes.living(key.process)?);
-        let pool = self.pools.add(Pool::new(key, &self.settings, &process, at));
+        let mut pool = Pool::new(key, &self.settings, &process, at);
+        self.recall(&mut pool, at);
+        let pool = self.pools.add(pool);
         if pool.is_none() {
             self.books.lose("pools", 1);
         }

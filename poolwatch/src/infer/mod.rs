@@ -10,11 +10,12 @@
 //! | request, statement | `request.rs`, `statement.rs` | what an answered, running or lost request does to it; what it executed |
 //! | lease | `lease.rs` | stretches of use that belong to one borrower |
 //! | pool | `pool.rs`, `pools.rs`, `membership.rs` | counts; the table; who belongs to which |
-//! | wait | `wait.rs` | who waits for a connection |
+//! | wait | `wait/`, `borrowing.rs` | who waits for a connection, and how long |
 //!
 //! Beside them: `ending.rs` and `failure.rs` (how things end, and why), `tick.rs` (what time alone does),
-//! `integral.rs`, `saturation.rs` and `window.rs` (sums over time), `status.rs` and `findings.rs`
-//! (judgements), `labels.rs` and `operation.rs` (names), `books.rs` (losses), `view.rs` (the snapshot).
+//! `integral.rs`, `saturation.rs`, `window.rs` and `churn.rs` (sums over time), `size.rs`, `max.rs` and
+//! `kept.rs` (how large a pool may be), `status.rs`, `findings.rs` and `given_up.rs` (judgements), `labels.rs`
+//! and `operation.rs` (names), `books.rs` (losses), `view.rs` (the snapshot).
 
 pub mod fact;
 pub mod limits;
@@ -22,13 +23,19 @@ pub mod settings;
 pub mod snapshot;
 
 mod books;
+mod borrowing;
+mod churn;
 mod connection;
 mod ending;
 mod failure;
 mod findings;
+#[cfg_attr(not(test), expect(dead_code, reason = "the rule stands; no estimator of waits asks it yet"))]
+mod given_up;
 mod integral;
+mod kept;
 mod labels;
 mod lease;
+mod max;
 mod membership;
 mod operation;
 mod pool;
@@ -37,6 +44,7 @@ mod process;
 mod query;
 mod request;
 mod saturation;
+mod size;
 mod statement;
 mod status;
 mod tick;
@@ -54,13 +62,15 @@ use self::{
     connection::{Connection, Identity},
     ending::Seen,
     fact::{Fact, Labels},
+    kept::Limits,
     lease::Leases,
     pools::{PoolRef, Pools},
     process::Processes,
     query::Queries,
     settings::Settings,
+    wait::{Waited, Waits},
 };
-use crate::event::{Event, ProbeState, SocketId, Time};
+use crate::event::{Event, ProbeState, ProcessId, SocketId, Time};
 
 /// Everything that is known about the watched processes' pools.
 #[derive(Debug)]
@@ -74,6 +84,11 @@ pub struct Core {
     queries: Queries,
     members: HashMap<SocketId, Member>,
     pools: Pools,
+    /// Processes of which demands or borrowers were told.
+    waits: HashMap<ProcessId, Waits>,
+    waited: Vec<Waited>,
+    /// Limits that pools have shown.
+    shown: Limits,
     /// Connections whose last lease may still go on.
     settling: BTreeSet<SocketId>,
     strangers: BTreeMap<SocketId, u32>,
@@ -89,6 +104,8 @@ struct Member {
     pool: Option<PoolRef>,
     /// It was counted as opened, or was open before.
     announced: bool,
+    /// What its request executed is what a pool's library does when it takes a connection back.
+    taken_back: bool,
 }
 
 impl Core {
@@ -103,6 +120,9 @@ impl Core {
             queries: Queries::default(),
             members: HashMap::new(),
             pools: Pools::default(),
+            waits: HashMap::new(),
+            waited: Vec::new(),
+            shown: Limits::default(),
             settling: BTreeSet::new(),
             strangers: BTreeMap::new(),
             books: Books::default(),
@@ -138,8 +158,11 @@ impl Core {
             Event::Statement(statement) => self.statement(statement, facts),
             Event::Request(request) => self.request(request, facts),
             Event::Inflight { socket, at, since } => self.inflight(*socket, *since.min(at), facts),
-            // Nothing is inferred from these yet.
-            Event::Begun(_) | Event::Demand(_) | Event::Served(_) | Event::Parked(_) | Event::Borrow(_) => {}
+            Event::Begun(begun) => self.begun(begun, facts),
+            Event::Demand(demand) => self.with_waits(demand.pid, facts, |waits| waits.ask(demand)),
+            Event::Served(served) => self.with_waits(served.pid, facts, |waits| waits.serve(served)),
+            Event::Parked(parked) => self.with_waits(parked.pid, facts, |waits| waits.park(parked)),
+            Event::Borrow(borrow) => self.with_waits(borrow.pid, facts, |waits| waits.borrow(borrow)),
             Event::Missed { socket, at, records } => self.miss(*socket, *records, *at, facts),
             Event::Close { socket, at, ending } => self.close(*socket, *at, Seen::Ending(ending), facts),
             Event::Gone { socket, at } => self.close(*socket, *at, Seen::Absence, facts),
@@ -154,11 +177,6 @@ impl Core {
     /// the system still knows them, tell [`Event::Process`], and [`Event::Open`] with `midstream`.
     pub fn strangers(&mut self) -> Vec<(SocketId, u32)> {
         std::mem::take(&mut self.strangers).into_iter().collect()
-    }
-
-    /// Processes with a saturated pool: what their threads wait for is worth its cost.
-    pub const fn pressed(&self) -> BTreeSet<u32> {
-        BTreeSet::new()
     }
 
     fn meet(&mut self, socket: SocketId, pid: u32) {
@@ -177,7 +195,10 @@ impl Core {
 
     fn lease(&mut self, pool: Option<PoolRef>, took: Option<Time>, facts: &mut Vec<Fact>) {
         if let Some(took) = took {
-            self.tell(pool, facts, |labels| Fact::Lease { labels, took, waited: None });
+            if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
+                pool.churn.lease(self.now);
+            }
+            self.tell(pool, facts, |labels| Fact::Lease { labels, took });
         }
     }
 }

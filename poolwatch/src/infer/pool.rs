@@ -9,15 +9,17 @@ use std::{
 };
 
 use super::{
+    churn::Churn,
     connection::{Connection, End, Moved, Standing},
     fact::{Fact, Labels, Status},
     integral::Integral,
     labels::Place,
     saturation::Saturation,
     settings::Settings,
+    size::Size,
     snapshot::{Connections, MaxSource, Requests},
     status::{self, Grounds},
-    wait::Waiting,
+    wait::{Tally, Waiting},
     window::{Sums, WINDOW, Window},
 };
 use crate::event::{Process, ProcessId, SECOND, SocketId, Time};
@@ -85,12 +87,24 @@ pub struct Pool {
     pub hidden: BTreeMap<&'static str, u32>,
     /// Its size limit, where known.
     pub max: Option<(u32, MaxSource)>,
+    /// What that limit rests on.
+    pub size: Size,
+    /// Connections that were opened for one borrower.
+    pub churn: Churn,
     /// Its server's `max_connections`, where known.
     pub allowed: Option<u32>,
     /// Since when it has had no member.
     pub empty_since: Option<Time>,
     /// What is known of waits.
     pub waiting: Waiting,
+    /// Waits of the last minute.
+    pub tally: Tally,
+    /// Connections that are lent although nothing on the wire says so.
+    pub silent: u32,
+    /// Request- and connection-time to be told with the next integrals: waiting, and silently lent.
+    pub unsaid: (Time, Time),
+    /// What noise made too much of waits that were told, in nanoseconds.
+    pub owed: f64,
     born: Time,
     told_until: Time,
     seen: bool,
@@ -115,8 +129,14 @@ impl Pool {
             counts: Connections::default(),
             hidden: BTreeMap::new(),
             max: None,
+            size: Size::new(settings, process),
+            churn: Churn::default(),
             empty_since: Some(at),
             waiting: Waiting::default(),
+            tally: Tally::default(),
+            silent: 0,
+            unsaid: (0, 0),
+            owed: 0.0,
             born: at,
             told_until: at,
             seen: false,
@@ -126,7 +146,7 @@ impl Pool {
             requests: 0,
             status: Status::Normal,
         };
-        pool.resize(settings, at);
+        pool.resize(at);
         pool
     }
 
@@ -137,11 +157,25 @@ impl Pool {
         self.labels = Arc::new(Labels::new(process, &key.server, &key.database, &key.user));
         self.process = Arc::clone(process);
         self.seen = false;
-        self.resize(settings, at);
+        self.size.prepare(settings, process);
+        self.resize(at);
     }
 
-    fn resize(&mut self, settings: &Settings, at: Time) {
-        let max = settings.max_of(&self.process.service).map(|size| (size, MaxSource::Configured));
+    /// The limit that another process of its service has shown.
+    pub fn inherit(&mut self, limit: u32, at: Time) {
+        self.size.inherit(limit);
+        self.resize(at);
+    }
+
+    /// Looks at how it stands; an older moment counts as the last one.
+    fn observe(&mut self, at: Time) {
+        if self.size.observe(at, &self.counts, &self.waiting) {
+            self.resize(at);
+        }
+    }
+
+    fn resize(&mut self, at: Time) {
+        let max = self.size.max();
         if self.max != max {
             self.saturation = max.map(|(size, _)| Saturation::new(size, self.counts.used, at));
             self.max = max;
@@ -160,6 +194,7 @@ impl Pool {
         if let Some(from) = connection.used_from() {
             self.begin(from);
         }
+        self.observe(connection.born);
     }
 
     /// A member leaves; `used` = from when till when it was used here.
@@ -178,6 +213,7 @@ impl Pool {
         if self.sockets.is_empty() {
             self.empty_since = Some(at);
         }
+        self.observe(at);
     }
 
     /// A member's state moved.
@@ -190,6 +226,8 @@ impl Pool {
         if let Some(end) = moved.ended {
             self.end(end);
         }
+        let began = moved.began.map(|begin| begin.at);
+        self.observe(moved.ended.map(|end| end.at).or(began).unwrap_or(0));
     }
 
     /// A member cannot be read any more.
@@ -222,6 +260,7 @@ impl Pool {
 
     /// Time passed. A pool whose connections have not said who they are is not announced by time alone.
     pub fn tick(&mut self, at: Time, facts: &mut Vec<Fact>) {
+        self.observe(at);
         let nameless = !self.key.is_identified() && self.counts.opening == self.counts.total;
         if self.seen || !nameless {
             self.elapse(at, facts);
@@ -242,13 +281,14 @@ impl Pool {
             saturation.take()
         });
         let lifetime = at.saturating_sub(self.told_until);
-        let used = self.used.take(at);
+        let (pending, silent) = std::mem::take(&mut self.unsaid);
+        let used = self.used.take(at).saturating_add(silent);
         self.told_until = self.told_until.max(at);
-        if lifetime == 0 && used == 0 && saturated == 0 {
+        if lifetime == 0 && used == 0 && saturated == 0 && pending == 0 {
             return;
         }
         self.announce(facts);
-        facts.push(Fact::Elapsed { labels: Arc::clone(&self.labels), lifetime, used, pending: 0, saturated });
+        facts.push(Fact::Elapsed { labels: Arc::clone(&self.labels), lifetime, used, pending, saturated });
     }
 
     /// Beginnings that came too late to be put in order, since the last call.
@@ -256,9 +296,18 @@ impl Pool {
         self.saturation.as_mut().map_or(0, Saturation::take_late)
     }
 
+    /// Members by state; one that is lent silently is used.
+    pub const fn standing(&self) -> Connections {
+        let mut counts = self.counts;
+        let silent = if self.silent < counts.idle { self.silent } else { counts.idle };
+        counts.used += silent;
+        counts.idle -= silent;
+        counts
+    }
+
     /// used / max, where max is known.
     pub fn utilization(&self) -> Option<f64> {
-        self.max.map(|(size, _)| f64::from(self.counts.used) / f64::from(size.max(1)))
+        self.max.map(|(size, _)| f64::from(self.standing().used) / f64::from(size.max(1)))
     }
 
     /// Its status at `now`, and why.

@@ -12,7 +12,7 @@ use super::{
 use crate::event::ProcessId;
 
 /// A pool in the table; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolRef(u64);
 
 /// All pools.
@@ -68,6 +68,12 @@ impl Pools {
             .filter(|(key, _)| key.is_identified());
         let only = identified.next().map(|(_, pool)| *pool);
         only.filter(|_| identified.next().is_none())
+    }
+
+    /// A pool that is in no table.
+    #[cfg(test)]
+    pub const fn nowhere() -> PoolRef {
+        PoolRef(u64::MAX)
     }
 
     /// A process's pools.

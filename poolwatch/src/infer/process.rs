@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::limits;
-use crate::event::{Process, ProcessId, SECOND, SocketId, Time};
+use crate::event::{Declared, Process, ProcessId, SECOND, SocketId, Time};
 
 /// How long an ended process is remembered.
 const REMEMBERED: Time = 60 * SECOND;
@@ -95,6 +95,11 @@ impl Processes {
         self.newest.get(&pid).copied().filter(|newest| self.living(*newest).is_some())
     }
 
+    /// The sockets that a process holds.
+    pub fn held(&self, id: ProcessId) -> Vec<SocketId> {
+        self.table.get(&id).map_or_else(Vec::new, |entry| entry.sockets.iter().copied().collect())
+    }
+
     /// The process holds this socket from now on.
     pub fn hold(&mut self, id: ProcessId, socket: SocketId) {
         if let Some(entry) = self.table.get_mut(&id) {
@@ -146,7 +151,15 @@ impl Processes {
 
 /// A process that nobody told of.
 pub fn unnamed(id: ProcessId) -> Process {
-    Process { id, name: String::new(), service: String::new(), container: None, pod: None, namespace: None }
+    Process {
+        id,
+        name: String::new(),
+        service: String::new(),
+        container: None,
+        pod: None,
+        namespace: None,
+        declared: Declared::default(),
+    }
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ impl Core {
         } else {
             self.answer(request, facts);
         }
+        self.borrowed(request, facts);
     }
 
     /// A scan found a request under way.

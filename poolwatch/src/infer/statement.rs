@@ -3,7 +3,7 @@
 //! In comes a statement of one connection, out goes a fact with its pool's labels. It moves no state: what a
 //! connection does is told by its requests.
 
-use super::{Core, fact::Fact};
+use super::{Core, borrowing::takes_back, fact::Fact};
 use crate::event::{Outcome, Statement};
 
 impl Core {
@@ -17,6 +17,11 @@ impl Core {
         self.adopt(statement.socket, statement.pid, statement.ended, facts);
         let pool = self.members.get(&statement.socket).and_then(|member| member.pool);
         let query = self.query(statement.query);
+        if query.as_deref().is_some_and(takes_back)
+            && let Some(member) = self.members.get_mut(&statement.socket)
+        {
+            member.taken_back = true;
+        }
         let Statement { rows, outcome, resumed, sqlstate, .. } = *statement;
         // What is no statement of its own has no duration to observe.
         let took = statement.took.filter(|_| outcome != Outcome::Continued);

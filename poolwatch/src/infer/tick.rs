@@ -10,6 +10,7 @@ impl Core {
     /// Time passed. Exact when no event that is still to come is older than `at`.
     pub(super) fn tick(&mut self, at: Time, facts: &mut Vec<Fact>) {
         self.settle(facts);
+        self.tick_waits(at, facts);
         for pool in self.pools.all() {
             self.tick_pool(pool, at, facts);
         }
@@ -33,5 +34,6 @@ impl Core {
         pool.tick(at, facts);
         pool.rejudge(&self.settings, at, facts);
         self.books.lose("edges", pool.take_late());
+        self.keep_shown(id, at);
     }
 }

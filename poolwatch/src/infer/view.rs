@@ -35,7 +35,7 @@ impl Core {
             id: pool.id.clone(),
             labels: Arc::clone(&pool.labels),
             process: Arc::clone(&pool.process),
-            connections: pool.counts,
+            connections: pool.standing(),
             max: pool.max,
             utilization,
             utilization_status: utilization.map(|value| status::of_utilization(&self.settings, value)),
@@ -44,7 +44,7 @@ impl Core {
             waits: pool.waiting.waits,
             oldest_lease,
             requests: pool.requests(now),
-            findings: findings(pool, oldest_lease, servers),
+            findings: findings(pool, oldest_lease, servers, now),
         }
     }
 

@@ -35,6 +35,7 @@ pub fn demand(record: &DemandRecord) -> Result<Event, Unreadable> {
 pub const fn served(record: &ServedRecord) -> Event {
     Event::Served(Served {
         socket: SocketId(record.header.socket),
+        pid: record.header.pid,
         at: record.header.time,
         turn: turn(record.thread, record.turn),
     })

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use poolwatch::{
     event::{
-        Ending, Event, Outcome, Process, ProcessId, Query, QueryId, Request, RequestKind, Server, SocketId,
-        SqlState, Statement, Time, Transaction,
+        Declared, Ending, Event, Outcome, Process, ProcessId, Query, QueryId, Request, RequestKind, Server,
+        SocketId, SqlState, Statement, Time, Transaction,
     },
     infer::{fact::Fact, settings::Settings, snapshot::Snapshot},
 };
@@ -44,7 +44,15 @@ fn place() -> impl Strategy<Value = Server> {
 fn told() -> impl Strategy<Value = Event> {
     (holder(), prop::sample::select(vec!["api", "worker"])).prop_map(|(id, service)| {
         let (name, service) = ("app".to_owned(), service.to_owned());
-        Event::Process(Process { id, name, service, container: None, pod: None, namespace: None })
+        Event::Process(Process {
+            id,
+            name,
+            service,
+            container: None,
+            pod: None,
+            namespace: None,
+            declared: Declared::default(),
+        })
     })
 }
 

@@ -6,6 +6,7 @@ mod living;
 mod membership;
 mod model;
 mod plan;
+mod size;
 mod statement;
 mod time;
 mod usage;

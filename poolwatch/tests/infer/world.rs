@@ -3,7 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use poolwatch::{
-    event::{Ending, Event, Process, ProcessId, Request, RequestKind, Server, SocketId, Time, Transaction},
+    event::{
+        Declared, Ending, Event, Process, ProcessId, Request, RequestKind, Server, SocketId, Time,
+        Transaction,
+    },
     infer::{
         Core,
         fact::{ConnectionError, Fact, Labels},
@@ -32,7 +35,15 @@ pub fn id(pid: u32) -> ProcessId {
 
 pub fn process(id: ProcessId, service: &str) -> Event {
     let (name, service) = (format!("app{}", id.pid), service.to_owned());
-    Event::Process(Process { id, name, service, container: None, pod: None, namespace: None })
+    Event::Process(Process {
+        id,
+        name,
+        service,
+        container: None,
+        pod: None,
+        namespace: None,
+        declared: Declared::default(),
+    })
 }
 
 pub fn open(socket: u64, pid: u32, ms: u64) -> Event {

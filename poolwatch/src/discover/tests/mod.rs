@@ -22,10 +22,10 @@ use super::OlderSocket;
 use crate::event::Server;
 
 /// A directory that ends with the test.
-struct Directory(PathBuf);
+pub(super) struct Directory(pub(super) PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("poolwatch-{}-{number}", std::process::id()));

@@ -1,11 +1,18 @@
 //! The JSON answers: their shape is the contract's, field by field.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::scene;
 use crate::{
+    event::{Declared, Process},
     export::{Answer, ExportSettings, Exporter, Filter, Order, Question},
-    infer::{fact::Status, limits, snapshot::Snapshot},
+    infer::{
+        fact::Status,
+        limits,
+        snapshot::{MaxSource, Snapshot},
+    },
 };
 
 fn ask(question: &Question, snapshot: &Snapshot) -> Answer {
@@ -47,6 +54,45 @@ fn a_pool_has_the_shape_of_the_contract() {
     assert_eq!(health["utilization"], json!({"percent": 50.0, "status": "normal"}));
     let fields: Vec<_> = health.as_object().expect("an object").keys().collect();
     assert_eq!(fields.len(), 5, "{fields:?}");
+}
+
+#[test]
+fn declared_numbers_are_shown_as_they_are_and_times_in_seconds() {
+    let mut snapshot = scene::snapshot();
+    let mut declare = |declared| {
+        let pool = &mut snapshot.pools[0];
+        pool.process = Arc::new(Process { declared, ..(*pool.process).clone() });
+        document(&ask(&health(None, None), &snapshot))["pools"][0]["declared"].clone()
+    };
+    let all = Declared {
+        min: Some(2),
+        max: Some(20),
+        idle_timeout: Some(30_000),
+        connection_timeout: Some(10_500),
+    };
+    let expected =
+        json!({"min": 2, "max": 20, "idle_timeout_seconds": 30.0, "connection_timeout_seconds": 10.5});
+    assert_eq!(declare(all), expected);
+    let nonsense = Declared { max: Some(-5), connection_timeout: Some(-1), ..Declared::default() };
+    let expected =
+        json!({"min": null, "max": -5, "idle_timeout_seconds": null, "connection_timeout_seconds": -0.001});
+    assert_eq!(declare(nonsense), expected);
+    assert_eq!(declare(Declared::default()), Value::Null);
+}
+
+#[test]
+fn the_source_of_a_limit_is_named() {
+    let mut snapshot = scene::snapshot();
+    for (source, name) in [(MaxSource::Declared, "declared"), (MaxSource::Learned, "learned")] {
+        snapshot.pools[0].max = Some((12, source));
+        let health = document(&ask(&health(None, None), &snapshot));
+        assert_eq!(health["pools"][0]["max"], json!({"value": 12, "source": name}));
+        let page = Exporter::new(scene::settings()).answer(&Question::Metrics, &snapshot).body;
+        let is_max =
+            |line: &&str| line.starts_with("db_client_connection_max{") && line.contains("app@10.0.0.5");
+        let line = page.lines().find(is_max).expect("a series of the limit");
+        assert!(line.contains(&format!("poolwatch_source=\"{name}\"")) && line.ends_with(" 12"), "{line}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     clock::Clock,
-    event::{Outcome, ProbeState, Process, ProcessId, Query, QueryId, SECOND, SqlState, Time},
+    event::{Declared, Outcome, ProbeState, Process, ProcessId, Query, QueryId, SECOND, SqlState, Time},
     export::{ExportSettings, Exporter},
     infer::{
         fact::{ConnectionError, Fact, Labels, Status},
@@ -44,6 +44,7 @@ pub fn process(pid: u32, service: &str) -> Arc<Process> {
         container: None,
         pod: None,
         namespace: None,
+        declared: Declared::default(),
     })
 }
 
@@ -220,8 +221,9 @@ pub fn facts() -> Vec<Fact> {
         request(&report, 202 * MILLISECOND, "SELECT", None),
         failed(&report, query(u64::MAX, "INSERT \"or\nders\"")),
         request(&report, MILLISECOND, "", Some(b"42P01")),
-        Fact::Lease { labels: Arc::clone(&app), took: 4 * MILLISECOND, waited: Some(0) },
-        Fact::Lease { labels: Arc::clone(&report), took: 203 * MILLISECOND, waited: None },
+        Fact::Lease { labels: Arc::clone(&app), took: 4 * MILLISECOND },
+        Fact::Waited { labels: Arc::clone(&app), took: 0 },
+        Fact::Lease { labels: Arc::clone(&report), took: 203 * MILLISECOND },
         Fact::TimedOut { labels: Arc::clone(&app) },
         Fact::ConnectionError { labels: Arc::clone(&app), error: ConnectionError::Refused },
         Fact::Elapsed {

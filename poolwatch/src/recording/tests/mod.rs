@@ -8,8 +8,8 @@ use super::{Header, ReadError, Writer, read};
 use crate::{
     clock::Clock,
     event::{
-        Begun, Borrow, Borrowing, Demand, Ending, Event, Outcome, Parked, Parking, ProbeState, Process,
-        ProcessId, Protocol, Query, QueryId, Request, RequestKind, SECOND, Served, Server, SocketId,
+        Begun, Borrow, Borrowing, Declared, Demand, Ending, Event, Outcome, Parked, Parking, ProbeState,
+        Process, ProcessId, Protocol, Query, QueryId, Request, RequestKind, SECOND, Served, Server, SocketId,
         SqlState, Statement, Time, Transaction, Turn,
     },
     infer::settings::{ServerSettings, Settings},
@@ -92,6 +92,12 @@ fn every_kind() -> Vec<Event> {
             container: Some("web".into()),
             pod: Some("web-1".into()),
             namespace: Some("prod".into()),
+            declared: Declared {
+                min: Some(2),
+                max: Some(20),
+                idle_timeout: Some(30_000),
+                connection_timeout: Some(-1),
+            },
         }),
         Event::Open {
             socket,
@@ -119,7 +125,7 @@ fn every_kind() -> Vec<Event> {
         Event::Inflight { socket, at, since: at - 2 },
         Event::Begun(Begun { socket, at, turn, letter: b'P', bytes: 90 }),
         Event::Demand(Demand { socket, pid: 42, at, turn, protocol: Protocol::Http2, route: Some(0xfeed) }),
-        Event::Served(Served { socket, at, turn: Some(turn) }),
+        Event::Served(Served { socket, pid: 42, at, turn: Some(turn) }),
         Event::Parked(Parked { pid: 42, thread: 43, at, parking: Parking::Over }),
         Event::Borrow(Borrow {
             pid: 42,

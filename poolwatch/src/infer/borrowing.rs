@@ -1,0 +1,160 @@
+//! How waits are told what happens, and what becomes of what they say.
+//!
+//! Waits are kept per process, from the first demand or borrower of it that is told. In come events, out go
+//! facts; each pool is told how many wait, on what evidence, and how far to trust it.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Core,
+    connection::Standing,
+    fact::Fact,
+    wait::{Answered, Waited, Waits},
+};
+use crate::event::{Begun, ProcessId, Query, Request, RequestKind, SECOND, Time, Transaction};
+
+/// A pool that was saturated so recently is worth a closer look.
+const RECENT: Time = 5 * SECOND;
+/// First words of what a pool's library alone sends, when it takes a connection back.
+const RETURNS: [&str; 3] = ["RESET", "DISCARD", "UNLISTEN"];
+
+impl Core {
+    /// A request began.
+    pub(super) fn begun(&mut self, begun: &Begun, facts: &mut Vec<Fact>) {
+        self.inflight(begun.socket, begun.at, facts);
+        let Some(member) = self.members.get(&begun.socket) else { return };
+        if let Some(waits) = self.waits.get_mut(&member.connection.process) {
+            waits.begin(begun);
+            self.conclude(member.connection.process, facts);
+        }
+    }
+
+    /// Something happened to the process with this number that waits are inferred from.
+    pub(super) fn with_waits(&mut self, pid: u32, facts: &mut Vec<Fact>, tell: impl FnOnce(&mut Waits)) {
+        let Some(process) = self.processes.with_pid(pid) else {
+            self.books.misread("unknown_process");
+            return;
+        };
+        if !self.waits.contains_key(&process) {
+            let waits = self.new_waits(process);
+            self.waits.insert(process, waits);
+        }
+        if let Some(waits) = self.waits.get_mut(&process) {
+            tell(waits);
+            self.conclude(process, facts);
+        }
+    }
+
+    /// Idle connections are known at once, others with their next answer.
+    fn new_waits(&self, process: ProcessId) -> Waits {
+        let mut waits = Waits::default();
+        for socket in self.processes.held(process) {
+            let Some(member) = self.members.get(&socket) else { continue };
+            if let Some(pool) = member.pool
+                && member.connection.standing() == Standing::Idle
+            {
+                waits.enter(socket, pool, true, self.now);
+            }
+        }
+        waits
+    }
+
+    /// A request was answered.
+    pub(super) fn borrowed(&mut self, request: &Request, facts: &mut Vec<Fact>) {
+        let returns = self.returns(request);
+        let Some(member) = self.members.get(&request.socket) else { return };
+        let (process, Some(pool)) = (member.connection.process, member.pool) else { return };
+        let Some(waits) = self.waits.get_mut(&process) else { return };
+        if !waits.knows(request.socket) {
+            waits.enter(request.socket, pool, request.kind == RequestKind::Startup, request.ended);
+        }
+        if request.kind != RequestKind::Startup {
+            waits.answer(&Answered {
+                socket: request.socket,
+                at: request.ended,
+                turn: request.turn,
+                transaction: request.transaction != Transaction::Idle,
+                returns,
+            });
+        }
+        self.conclude(process, facts);
+    }
+
+    /// First letter and length of a request that only a pool's library sends.
+    fn returns(&mut self, request: &Request) -> Option<(u8, u32)> {
+        let member = self.members.get_mut(&request.socket)?;
+        let returns = std::mem::take(&mut member.taken_back);
+        let alone = request.kind == RequestKind::Query && request.merged <= 1;
+        (returns && alone).then(|| (b'Q', u32::try_from(request.sent).unwrap_or(u32::MAX)))
+    }
+
+    fn conclude(&mut self, process: ProcessId, facts: &mut Vec<Fact>) {
+        let mut waited = std::mem::take(&mut self.waited);
+        if let Some(waits) = self.waits.get_mut(&process) {
+            waits.take_waited(&mut waited);
+        }
+        for Waited { pool, took } in waited.drain(..) {
+            let Some(pool) = self.pools.get_mut(pool) else { continue };
+            pool.tally.add(self.now, took);
+            pool.announce(facts);
+            facts.push(Fact::Waited {
+                labels: std::sync::Arc::clone(&pool.labels),
+                took: whole(&mut pool.owed, took),
+            });
+        }
+        self.waited = waited;
+    }
+
+    /// Time passed: pools learn how many wait.
+    pub(super) fn tick_waits(&mut self, at: Time, facts: &mut Vec<Fact>) {
+        let processes: Vec<ProcessId> = self.waits.keys().copied().collect();
+        for process in processes {
+            let Some(waits) = self.waits.get_mut(&process) else { continue };
+            waits.tick(at);
+            for (place, count) in waits.take_refused() {
+                self.books.lose(place, count);
+            }
+            for id in self.pools.of_process(process) {
+                let (Some(pool), Some(waits)) = (self.pools.get_mut(id), self.waits.get_mut(&process)) else {
+                    continue;
+                };
+                let (pending, silent) = waits.take_elapsed(id);
+                pool.unsaid.0 = pool.unsaid.0.saturating_add(pending);
+                pool.unsaid.1 = pool.unsaid.1.saturating_add(silent);
+                pool.silent = waits.silent(id);
+                pool.waiting = waits.waiting(id, &pool.tally, at);
+            }
+            self.conclude(process, facts);
+        }
+    }
+
+    /// Processes of which better evidence is worth its cost: a pool of theirs is or was just saturated.
+    pub fn pressed(&self) -> BTreeSet<u32> {
+        let pressed =
+            |waits: &Waits| waits.saturated_at().is_some_and(|at| at.saturating_add(RECENT) >= self.now);
+        self.waits.iter().filter(|(_, waits)| pressed(waits)).map(|(process, _)| process.pid).collect()
+    }
+}
+
+/// A pool's library does this when it takes a connection back.
+pub(super) fn takes_back(query: &Query) -> bool {
+    query.summary.split([' ', ';']).any(|word| RETURNS.contains(&word))
+}
+
+/// A wait as it is told: what came out below zero is taken from the next ones, so that the sum stays true.
+fn whole(owed: &mut f64, took: f64) -> Time {
+    let due = took + *owed;
+    *owed = due.min(0.0);
+    due.max(0.0) as Time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_noise_made_too_much_is_taken_from_the_next() {
+        let mut owed = 0.0;
+        assert_eq!([5.0, -3.0, 2.0, 4.0].map(|took| whole(&mut owed, took)), [5, 0, 0, 3]);
+    }
+}

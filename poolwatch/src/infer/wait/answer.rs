@@ -1,0 +1,79 @@
+//! A request was answered: is the connection returned?
+
+use super::{
+    Waits,
+    lent::State,
+    thread::{Answer, Last},
+};
+use crate::event::{SocketId, Time, Turn};
+
+/// Exchanges of a library's own that are told apart.
+const RETURNS: usize = 8;
+
+/// An answer, as far as it matters for borrowing.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered {
+    /// The connection.
+    pub socket: SocketId,
+    /// When.
+    pub at: Time,
+    /// Who read it.
+    pub turn: Option<Turn>,
+    /// A transaction is open.
+    pub transaction: bool,
+    /// First letter and length of a request that only a pool's library sends, when taking back.
+    pub returns: Option<(u8, u32)>,
+}
+
+impl Waits {
+    /// A request was answered on a connection that is known.
+    pub fn answer(&mut self, answered: &Answered) {
+        self.advance(answered.at);
+        self.answers += 1;
+        if let Some(shape) = answered.returns
+            && self.returns.len() < RETURNS
+            && !self.returns.contains(&shape)
+        {
+            self.returns.push(shape);
+        }
+        if let Some(thread) = answered.turn.and_then(|turn| self.threads.meet(turn.thread, answered.at)) {
+            thread.last = Last::Answer;
+        }
+        if answered.transaction {
+            self.place(answered.socket, State::Transaction, answered.at);
+        } else {
+            self.returned(answered);
+        }
+        self.weigh(answered.at);
+    }
+
+    fn returned(&mut self, answered: &Answered) {
+        let (socket, at) = (answered.socket, answered.at);
+        let marks = self.marks_returns();
+        let Some(lent) = self.lent.get_mut(&socket) else { return };
+        let Some(exchange) = lent.end(at) else {
+            // Its begin was not seen.
+            if lent.state.is_lent() {
+                self.place(socket, State::Perhaps, at);
+            }
+            return;
+        };
+        let state = match (lent.marked, lent.borrowed, marks) {
+            (true, true, _) => State::Idle,
+            (true, false, _) | (false, _, true) => State::Held,
+            (false, _, false) => State::Perhaps,
+        };
+        lent.borrowed = state != State::Idle;
+        if state == State::Idle {
+            lent.boundary = at;
+        }
+        lent.answered = at;
+        lent.marked = false;
+        if let Some(turn) = answered.turn
+            && let Some(thread) = self.threads.get_mut(turn.thread)
+        {
+            thread.answer(Answer { socket, exchange, nth: turn.nth, at });
+        }
+        self.place(socket, state, at);
+    }
+}

@@ -1,0 +1,143 @@
+//! A request begins: whose borrowing is it, and had it to wait?
+
+use super::{
+    Waits,
+    demand::DemandId,
+    lent::{ExchangeRef, Lent, State},
+    thread::Last,
+};
+use crate::event::{Begun, Time};
+
+/// A connection that was silent for so long shows how many turns lie before a request.
+const LONG: Time = 5_000_000;
+/// Time from reading a demand to its first request that is taken for usual.
+const SOON: Time = 3_000_000;
+/// Silence after which a connection has surely changed its borrower.
+const SHORT: Time = 1_000_000;
+
+impl Waits {
+    /// The first byte of a request was sent on a connection that had none in flight.
+    pub fn begin(&mut self, begun: &Begun) {
+        self.advance(begun.at);
+        match self.lent.get(&begun.socket) {
+            Some(lent) if !lent.is_under_way() && lent.state != State::Transaction => self.exchange(begun),
+            _ => {}
+        }
+        self.place(begun.socket, State::Busy, begun.at);
+        self.weigh(begun.at);
+    }
+
+    fn exchange(&mut self, begun: &Begun) {
+        let marked = self.is_mark(begun);
+        self.marks += u64::from(marked);
+        let Some(lent) = self.lent.get_mut(&begun.socket) else { return };
+        let lending = self.lendings.get(&lent.pool);
+        let gated = !lending.is_some_and(|lending| lending.is_idle_beside(begun.socket, begun.at));
+        let exchange = lent.begin(begun.socket, begun.at, gated);
+        lent.marked = marked;
+        if (!lent.borrowed && !marked) || lent.first.is_none() {
+            lent.first = Some(exchange);
+        }
+        if marked && lent.borrowed {
+            let first = lent.first;
+            lent.mark_return(first);
+        } else if self.serves_by_threads() {
+            self.start_by_thread(begun, exchange);
+        } else {
+            self.start_by_turn(begun, exchange);
+        }
+    }
+
+    /// A `Sync` alone, or a text that only a pool's library sends.
+    fn is_mark(&self, begun: &Begun) -> bool {
+        (begun.letter == b'S' && begun.bytes == 5) || self.returns.contains(&(begun.letter, begun.bytes))
+    }
+
+    /// The thread works for the demand that it read last.
+    fn start_by_thread(&mut self, begun: &Begun, exchange: ExchangeRef) {
+        let Some(thread) = self.threads.get_mut(begun.turn.thread) else { return };
+        let Some(demand) = thread.current.and_then(|demand| self.demands.get_mut(demand)) else { return };
+        if let Some(lent) = self.lent.get_mut(&begun.socket) {
+            lent.borrower = Some(demand.id);
+        }
+        if demand.lent == Some(begun.socket) && demand.start.is_some() {
+            return;
+        }
+        demand.lent = Some(begun.socket);
+        demand.start = Some(exchange);
+        let (at, slept, route) = (demand.at, demand.slept, demand.route);
+        self.bound(begun.socket, begun.at);
+        let before = begun.at.saturating_sub(at) as f64;
+        if self.parkings.watched_since(at) {
+            self.note_wait(exchange, slept as f64);
+            if slept == 0 && !exchange.gated {
+                self.routes.get(route).before.add(before as i64);
+            }
+        } else {
+            self.conclude(exchange, route, before);
+        }
+    }
+
+    /// The thread read a demand as many turns ago as lie between a demand and its first request.
+    fn start_by_turn(&mut self, begun: &Begun, exchange: ExchangeRef) {
+        let silent = self.lent.get(&begun.socket).map_or(0, |lent| begun.at.saturating_sub(lent.answered));
+        let turn = begun.turn.nth;
+        let Some(thread) = self.threads.get_mut(begun.turn.thread) else { return };
+        if silent > LONG
+            && let Some((at, nth)) = thread.last_asked
+            && begun.at.saturating_sub(at) < SOON
+        {
+            self.starts.see(turn.saturating_sub(nth));
+        }
+        let usual = self.starts.usual(self.ends.usual(0));
+        while thread.asked.front().is_some_and(|(_, nth)| nth.saturating_add(usual) < turn) {
+            thread.asked.pop_front();
+        }
+        let newest = thread.asked.back().copied();
+        let found: Option<DemandId> = if usual == 0 {
+            newest
+                .filter(|(demand, nth)| thread.last == Last::Demand(*demand) && *nth == turn)
+                .map(|one| one.0)
+        } else if silent > SHORT {
+            let fresh =
+                |demand: &DemandId| self.demands.get(*demand).is_some_and(|open| open.start.is_none());
+            let due = thread.asked.iter().filter(|(_, nth)| nth.saturating_add(usual) == turn);
+            due.map(|(demand, _)| *demand).find(fresh)
+        } else {
+            None
+        };
+        let Some(demand) = found.and_then(|demand| self.demands.get_mut(demand)) else { return };
+        if demand.start.is_some() {
+            return;
+        }
+        demand.start = Some(exchange);
+        demand.lent = Some(begun.socket);
+        let route = demand.route;
+        self.routes.get(route).start();
+        self.bound(begun.socket, begun.at);
+    }
+
+    fn bound(&mut self, socket: crate::event::SocketId, at: Time) {
+        if let Some(lent) = self.lent.get_mut(&socket) {
+            lent.boundary = lent.boundary.max(at);
+        }
+    }
+
+    /// A borrowing began with `exchange`, `before` nanoseconds after its demand was read.
+    pub(super) fn conclude(&mut self, exchange: ExchangeRef, route: super::route::RouteId, before: f64) {
+        let usual = self.routes.get(route);
+        if exchange.gated {
+            let before = before - usual.before.mean();
+            self.note_wait(exchange, before);
+        } else {
+            usual.before.add(before as i64);
+            self.note_wait(exchange, 0.0);
+        }
+    }
+
+    fn note_wait(&mut self, exchange: ExchangeRef, took: f64) {
+        if let Some(pool) = self.lent.get(&exchange.socket).map(|lent: &Lent| lent.pool) {
+            self.waited.push(super::Waited { pool, took });
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! How far to trust what is inferred: each method's own measured accuracy, less what this process makes uncertain.
+
+use super::Waits;
+
+/// Methods, best first (contract §3), and how far each is trusted at its best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// A probe in the pool's library.
+    Uprobe,
+    /// Threads that sleep and are woken.
+    Futex,
+    /// Causes and effects of one turn.
+    Causal,
+    /// Open demands, by route.
+    Demand,
+    /// Open demands of unknown routes.
+    DemandBlind,
+    /// Never saturated: nobody waits.
+    Nothing,
+}
+
+impl Method {
+    /// The value of the label `evidence`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Uprobe => "uprobe",
+            Self::Futex => "futex",
+            Self::Causal => "causal",
+            Self::Demand => "demand",
+            Self::DemandBlind => "demand_blind",
+            Self::Nothing => "none",
+        }
+    }
+
+    const fn trust(self) -> f64 {
+        match self {
+            Self::Uprobe | Self::Nothing => 0.99,
+            Self::Futex => 0.97,
+            Self::Causal => 0.9,
+            Self::Demand => 0.8,
+            Self::DemandBlind => 0.6,
+        }
+    }
+}
+
+/// Samples of the time before borrowing from which it is taken as known.
+const KNOWN: f64 = 30.0;
+/// Mean wait below which its share in the uncertainty is that of this, in nanoseconds.
+const SHORT: f64 = 1_000_000.0;
+
+impl Waits {
+    /// The method that speaks of pending requests.
+    pub fn method_of_pending(&self) -> Method {
+        if self.borrowers.is_watched() {
+            Method::Uprobe
+        } else if self.parkings.is_watched() && self.serves_by_threads() {
+            Method::Futex
+        } else if self.gauge.is_blind() {
+            Method::DemandBlind
+        } else {
+            Method::Demand
+        }
+    }
+
+    /// The method that speaks of waiting times.
+    pub fn method_of_waits(&self) -> Method {
+        match self.method_of_pending() {
+            exact @ (Method::Uprobe | Method::Futex) => exact,
+            _ => Method::Causal,
+        }
+    }
+
+    /// How far to trust a method, `mean` being the mean wait in nanoseconds.
+    pub fn confidence(&mut self, method: Method, mean: f64) -> f64 {
+        let several = self.lendings.values().filter(|lending| lending.count() > 0).count() > 1;
+        let shared = if several { 0.5 } else { 1.0 };
+        let uncertain = match method {
+            Method::Uprobe | Method::Futex | Method::Nothing => 1.0,
+            Method::Causal => self.routes.linked() * self.steadiness(mean) * self.grounds(),
+            Method::Demand | Method::DemandBlind => self.steadiness(mean) * self.grounds(),
+        };
+        (method.trust() * uncertain * shared).clamp(0.0, 1.0)
+    }
+
+    /// Close to 1 where the wait is long against what varies before it.
+    fn steadiness(&mut self, mean: f64) -> f64 {
+        let mean = mean.max(SHORT);
+        mean / (mean + self.routes.unsteadiness())
+    }
+
+    fn grounds(&self) -> f64 {
+        (self.routes.samples() as f64 / KNOWN).min(1.0)
+    }
+}

@@ -1,0 +1,86 @@
+//! A process's open demands: what it was asked for and has not answered yet.
+
+use std::collections::HashMap;
+
+use super::{super::limits, lent::ExchangeRef, route::RouteId};
+use crate::event::{SocketId, Time};
+
+/// Names a demand; never used twice in one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DemandId {
+    /// The accepted socket.
+    pub socket: SocketId,
+    number: u64,
+}
+
+/// An open demand.
+#[derive(Clone, Copy, Debug)]
+pub struct Open {
+    /// Itself.
+    pub id: DemandId,
+    /// When it was read.
+    pub at: Time,
+    /// Who read it.
+    pub thread: u32,
+    /// Its route.
+    pub route: RouteId,
+    /// The exchange that its borrowing began with, where that was recognised.
+    pub start: Option<ExchangeRef>,
+    /// The connection that it borrowed.
+    pub lent: Option<SocketId>,
+    /// How long its thread slept and was woken before it borrowed.
+    pub slept: Time,
+}
+
+/// Open demands by their sockets.
+#[derive(Debug, Default)]
+pub struct Demands {
+    open: HashMap<SocketId, Open>,
+    next: u64,
+    refused: u64,
+}
+
+impl Demands {
+    /// A demand came; `None` when there is no room, which is counted.
+    pub fn add(&mut self, socket: SocketId, at: Time, thread: u32, route: RouteId) -> Option<DemandId> {
+        if self.open.len() >= limits::DEMANDS {
+            self.refused += 1;
+            return None;
+        }
+        let id = DemandId { socket, number: self.next };
+        self.next += 1;
+        let (start, lent, slept) = (None, None, 0);
+        self.open.insert(socket, Open { id, at, thread, route, start, lent, slept });
+        Some(id)
+    }
+
+    /// The open demand of a socket.
+    pub fn of(&mut self, socket: SocketId) -> Option<&mut Open> {
+        self.open.get_mut(&socket)
+    }
+
+    /// A demand, while it is open.
+    pub fn get(&self, id: DemandId) -> Option<&Open> {
+        self.open.get(&id.socket).filter(|open| open.id == id)
+    }
+
+    /// A demand, while it is open.
+    pub fn get_mut(&mut self, id: DemandId) -> Option<&mut Open> {
+        self.open.get_mut(&id.socket).filter(|open| open.id == id)
+    }
+
+    /// A demand is over.
+    pub fn remove(&mut self, socket: SocketId) -> Option<Open> {
+        self.open.remove(&socket)
+    }
+
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Demands that found no room since the last call.
+    pub fn take_refused(&mut self) -> u64 {
+        std::mem::take(&mut self.refused)
+    }
+}

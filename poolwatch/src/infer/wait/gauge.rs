@@ -1,0 +1,214 @@
+//! How many wait now, and the integral of it over time.
+//!
+//! Open demands of routes that borrow, less what is lent, less what is usually outside a borrowing; and none
+//! while some connection is surely idle. The integral takes the number as it is, below zero too: to cut it at
+//! zero would add the noise's positive half. What is shown is cut and rounded.
+
+use std::collections::BTreeMap;
+
+use super::{
+    super::pools::PoolRef,
+    Waits, follow,
+    lending::{Lending, PERHAPS},
+    lent::State,
+};
+use crate::event::{SECOND, Time};
+
+/// How often routes are judged anew.
+const JUDGED: Time = SECOND / 10;
+/// Time constant of the rate of all demands.
+const MEMORY: f64 = 5.0 * SECOND as f64;
+/// Per event, what was learned while a connection was idle fades by so much.
+const FADES: f64 = 0.9999;
+/// What [`PERHAPS`] leaves to the time of a handover.
+const RETURNED: Time = PERHAPS - 2_000_000;
+
+/// One pool's integrals, in nanoseconds of one request or connection.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    pending: f64,
+    told: f64,
+    silent: u64,
+    saturated: Option<Time>,
+}
+
+/// The gauge of one process.
+#[derive(Debug, Default)]
+pub struct Gauge {
+    level: f64,
+    at: Time,
+    judged: Time,
+    outside: f64,
+    rate: f64,
+    rated: Time,
+    /// Demands outside borrowings, and demands, integrated while a connection was surely idle.
+    idle_outside: f64,
+    idle_demands: f64,
+    unreadable: f64,
+    /// Since when some wait, by what is shown.
+    waiting: BTreeMap<PoolRef, Time>,
+    sums: BTreeMap<PoolRef, Sums>,
+}
+
+impl Gauge {
+    /// A demand came.
+    pub fn asked(&mut self, at: Time, readable: bool) {
+        self.rate = self.rate(at) + 1.0 / MEMORY;
+        self.rated = at;
+        follow(&mut self.unreadable, !readable);
+    }
+
+    fn rate(&self, at: Time) -> f64 {
+        self.rate * (-(at.saturating_sub(self.rated) as f64) / MEMORY).exp()
+    }
+
+    /// Most demands have no readable route.
+    pub fn is_blind(&self) -> bool {
+        self.unreadable > 0.5
+    }
+
+    /// A borrower of this pool waited so long.
+    pub fn add(&mut self, pool: PoolRef, waited: Time) {
+        self.sums.entry(pool).or_default().pending += waited as f64;
+    }
+
+    /// Request-nanoseconds of waiting since the last call.
+    pub fn take_pending(&mut self, pool: PoolRef) -> Time {
+        let Some(sums) = self.sums.get_mut(&pool) else { return 0 };
+        let new = (sums.pending - sums.told).max(0.0);
+        sums.told += new;
+        new as Time
+    }
+
+    /// Connection-nanoseconds since the last call that were lent although nothing on the wire said so.
+    pub fn take_silent(&mut self, pool: PoolRef) -> Time {
+        self.sums.get_mut(&pool).map_or(0, |sums| std::mem::take(&mut sums.silent))
+    }
+
+    /// Since when some wait without a break.
+    pub fn waiting_since(&self, pool: PoolRef) -> Option<Time> {
+        self.waiting.get(&pool).copied()
+    }
+
+    /// When no connection was surely idle last.
+    pub fn saturated(&self, pool: PoolRef) -> Option<Time> {
+        self.sums.get(&pool)?.saturated
+    }
+
+    /// A pool is gone.
+    pub fn end(&mut self, pool: PoolRef) {
+        self.sums.remove(&pool);
+        self.waiting.remove(&pool);
+    }
+}
+
+impl Waits {
+    /// Sums up to `at`: what holds now has held since the last event.
+    pub fn advance(&mut self, at: Time) {
+        while let Some((when, socket)) = self.lendings.values().filter_map(Lending::next_returned).min()
+            && when <= at
+        {
+            self.sum(when);
+            let answered = self.lent.get(&socket).map_or(when, |lent| lent.since);
+            self.place(socket, State::Idle, answered.saturating_add(RETURNED));
+        }
+        self.sum(at);
+    }
+
+    fn sum(&mut self, at: Time) {
+        let (from, level) = (self.gauge.at, self.gauge.level);
+        if at <= from {
+            return;
+        }
+        let saturated = self.saturated(from);
+        for (pool, lending) in &self.lendings {
+            let sums = self.gauge.sums.entry(*pool).or_default();
+            let lasted = at - from;
+            sums.silent += u64::from(lending.silent()) * lasted;
+            let until = lending.idle_from().map_or(at, |idle| idle.clamp(from, at));
+            if lending.is_saturated(from) {
+                sums.saturated = Some(until);
+                if !self.parkings.is_watched() && !self.borrowers.is_watched() {
+                    sums.pending += level * (until - from) as f64 / saturated.max(1) as f64;
+                }
+            }
+            if lending.idle_from().is_some_and(|idle| idle <= at) {
+                self.gauge.waiting.remove(pool);
+            }
+        }
+        if saturated == 0 && !self.lendings.is_empty() {
+            let lent = self.lent_now();
+            let gauge = &mut self.gauge;
+            let lasted = (at - from) as f64;
+            let outside = (self.demands.count() as f64 - lent).max(0.0);
+            gauge.idle_outside = gauge.idle_outside * FADES + outside * lasted;
+            gauge.idle_demands = gauge.idle_demands * FADES + gauge.rate(at) * lasted;
+        }
+        self.gauge.at = at;
+    }
+
+    /// Counts anew after something happened at `at`.
+    pub fn weigh(&mut self, at: Time) {
+        if at.saturating_sub(self.gauge.judged) > JUDGED {
+            self.routes.judge(self.serves_by_threads());
+            self.gauge.outside = self.routes.outside(at);
+            self.gauge.judged = at;
+        }
+        let (open, outside) = if self.gauge.is_blind() {
+            let gauge = &self.gauge;
+            let each = if gauge.idle_demands > 0.0 { gauge.idle_outside / gauge.idle_demands } else { 0.0 };
+            (self.demands.count() as f64, gauge.rate(at) * each)
+        } else {
+            (f64::from(self.routes.open()), self.gauge.outside)
+        };
+        self.gauge.level = open - self.lent_now() - outside;
+        self.note_waiting(at);
+    }
+
+    fn note_waiting(&mut self, at: Time) {
+        let mut waiting = std::mem::take(&mut self.gauge.waiting);
+        for pool in self.lendings.keys() {
+            if self.waiting_now(*pool, at) > 0.0 {
+                waiting.entry(*pool).or_insert(at);
+            } else {
+                waiting.remove(pool);
+            }
+        }
+        self.gauge.waiting = waiting;
+    }
+
+    /// Requests of a pool that wait at `at`, whole ones.
+    pub fn waiting_now(&self, pool: PoolRef, at: Time) -> f64 {
+        if self.borrowers.is_watched() {
+            return self.share(pool, self.borrowers.count() as f64);
+        }
+        if self.parkings.is_watched() && self.serves_by_threads() {
+            return self.share(pool, f64::from(self.parkings.asleep)).round();
+        }
+        if !self.lendings.get(&pool).is_some_and(|lending| lending.is_saturated(at)) {
+            return 0.0;
+        }
+        (self.gauge.level / f64::from(self.saturated(at).max(1))).max(0.0).round()
+    }
+
+    /// What belongs to the process belongs to its largest pool.
+    fn share(&self, pool: PoolRef, all: f64) -> f64 {
+        if self.largest() == Some(pool) { all } else { 0.0 }
+    }
+
+    /// The pool with most connections.
+    pub(super) fn largest(&self) -> Option<PoolRef> {
+        let count = |(pool, lending): &(&PoolRef, &Lending)| (lending.most, std::cmp::Reverse(**pool));
+        self.lendings.iter().max_by_key(count).map(|(pool, _)| *pool)
+    }
+
+    /// Pools of which no connection is surely idle.
+    pub(super) fn saturated(&self, at: Time) -> u32 {
+        let saturated = self.lendings.values().filter(|lending| lending.is_saturated(at)).count();
+        u32::try_from(saturated).unwrap_or(u32::MAX)
+    }
+
+    fn lent_now(&self) -> f64 {
+        self.lendings.values().map(|lending| f64::from(lending.lent().min(lending.most))).sum()
+    }
+}

@@ -1,0 +1,125 @@
+//! The connections of one pool by how they are lent, so that one question is cheap: is one of them surely idle?
+//!
+//! While one is, nobody waits: every pool hands out an idle connection at once.
+
+use std::collections::BTreeSet;
+
+use super::lent::State;
+use crate::event::{SocketId, Time};
+
+/// Time after which a connection that was not proven to be returned counts as returned.
+pub const PERHAPS: Time = 50_000_000;
+/// Time in which a returned connection goes to a waiter, in the quickest libraries and languages.
+const HANDED: Time = 2_000_000;
+
+/// The connections of one pool.
+#[derive(Debug, Default)]
+pub struct Lending {
+    /// Idle ones, with the moment since when.
+    idle: BTreeSet<(Time, SocketId)>,
+    /// Those of which it is not proven.
+    perhaps: BTreeSet<(Time, SocketId)>,
+    lent: u32,
+    silent: u32,
+    /// Most that were known at once.
+    pub most: u32,
+}
+
+impl Lending {
+    /// A connection enters with this state.
+    pub fn add(&mut self, socket: SocketId, state: State, since: Time) {
+        match state {
+            State::Idle => {
+                self.idle.insert((since, socket));
+            }
+            State::Perhaps => {
+                self.perhaps.insert((since, socket));
+            }
+            State::Busy | State::Transaction | State::Held => {}
+        }
+        self.lent += u32::from(state.is_lent());
+        self.silent += u32::from(state.is_silent());
+        self.most = self.most.max(self.count());
+    }
+
+    /// A connection leaves, or changes its state: `since` is what it was added with.
+    pub fn remove(&mut self, socket: SocketId, state: State, since: Time) {
+        match state {
+            State::Idle => {
+                self.idle.remove(&(since, socket));
+            }
+            State::Perhaps => {
+                self.perhaps.remove(&(since, socket));
+            }
+            State::Busy | State::Transaction | State::Held => {}
+        }
+        self.lent = self.lent.saturating_sub(u32::from(state.is_lent()));
+        self.silent = self.silent.saturating_sub(u32::from(state.is_silent()));
+    }
+
+    /// The connection that counts as returned next, and when.
+    pub fn next_returned(&self) -> Option<(Time, SocketId)> {
+        self.perhaps.first().map(|(since, socket)| (since.saturating_add(PERHAPS), *socket))
+    }
+
+    /// Since when some connection has surely been idle; `None` = all may be lent.
+    pub fn idle_from(&self) -> Option<Time> {
+        self.idle.first().map(|(since, _)| since.saturating_add(HANDED))
+    }
+
+    /// Another connection than this one is surely idle at `at`.
+    pub fn is_idle_beside(&self, socket: SocketId, at: Time) -> bool {
+        let mut others = self.idle.iter().filter(|(_, other)| *other != socket);
+        others.next().is_some_and(|(since, _)| since.saturating_add(HANDED) <= at)
+    }
+
+    /// Connections that are lent.
+    pub const fn lent(&self) -> u32 {
+        self.lent
+    }
+
+    /// Connections that are lent although nothing on the wire says so.
+    pub const fn silent(&self) -> u32 {
+        self.silent
+    }
+
+    /// All connections.
+    pub fn count(&self) -> u32 {
+        self.lent.saturating_add(u32::try_from(self.idle.len()).unwrap_or(u32::MAX))
+    }
+
+    /// None is surely idle at `at`, and there are some.
+    pub fn is_saturated(&self, at: Time) -> bool {
+        self.lent > 0 && self.idle_from().is_none_or(|from| from > at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: SocketId = SocketId(1);
+    const TWO: SocketId = SocketId(2);
+
+    #[test]
+    fn a_connection_is_surely_idle_after_the_time_of_a_handover() {
+        let mut lending = Lending::default();
+        lending.add(ONE, State::Busy, 0);
+        lending.add(TWO, State::Idle, 100);
+        assert_eq!((lending.lent(), lending.count(), lending.most), (1, 2, 2));
+        assert!(lending.is_saturated(100 + HANDED - 1));
+        assert!(!lending.is_saturated(100 + HANDED));
+        assert!(lending.is_idle_beside(ONE, 100 + HANDED));
+        assert!(!lending.is_idle_beside(TWO, 100 + HANDED));
+    }
+
+    #[test]
+    fn what_is_perhaps_returned_counts_as_lent_for_a_while() {
+        let mut lending = Lending::default();
+        lending.add(ONE, State::Perhaps, 7);
+        assert_eq!((lending.lent(), lending.silent()), (1, 1));
+        assert_eq!(lending.next_returned(), Some((7 + PERHAPS, ONE)));
+        lending.remove(ONE, State::Perhaps, 7);
+        assert_eq!((lending.lent(), lending.silent(), lending.next_returned()), (0, 0, None));
+    }
+}

@@ -1,0 +1,200 @@
+//! One connection as something that is lent: who proved to have returned it, and what was done with it last.
+//!
+//! An answer outside a transaction does not say that the connection was returned: its borrower may hold it
+//! for another request. What proves it: the response of the demand that borrowed it, an exchange that the
+//! pool's library itself makes when it takes a connection back, another borrower, or some time.
+
+use std::collections::VecDeque;
+
+use super::{super::pools::PoolRef, demand::DemandId};
+use crate::event::{SocketId, Time};
+
+/// Exchanges that are remembered.
+const REMEMBERED: usize = 8;
+
+/// How a connection stands with its pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not lent.
+    Idle,
+    /// A request is in flight.
+    Busy,
+    /// In a transaction.
+    Transaction,
+    /// Answered; that it was returned is likely, and not proven.
+    Perhaps,
+    /// Answered; the library marks what it takes back, and has not marked this.
+    Held,
+}
+
+impl State {
+    /// It counts as lent.
+    pub const fn is_lent(self) -> bool {
+        !matches!(self, Self::Idle)
+    }
+
+    /// It is lent although nothing on the wire says so.
+    pub const fn is_silent(self) -> bool {
+        matches!(self, Self::Perhaps | Self::Held)
+    }
+}
+
+/// An exchange as it is remembered by a demand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExchangeRef {
+    /// The connection.
+    pub socket: SocketId,
+    /// Its number on it.
+    pub number: u64,
+    /// First byte sent.
+    pub begun: Time,
+    /// No other connection of the pool was idle then: its borrower may have waited.
+    pub gated: bool,
+}
+
+/// From the first byte of a request to the end of the answer outside a transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange {
+    /// Itself.
+    pub itself: ExchangeRef,
+    /// End of the answer.
+    pub ended: Option<Time>,
+    /// It is the library's own when taking back: the borrowing began with this exchange.
+    pub returns: Option<ExchangeRef>,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Lent {
+    /// Its pool.
+    pub pool: PoolRef,
+    /// How it stands.
+    pub state: State,
+    /// Since when its pool's order of idle connections has it in its place.
+    pub since: Time,
+    /// The newest answer outside a transaction.
+    pub answered: Time,
+    /// It was lent since it was taken back last.
+    pub borrowed: bool,
+    /// The exchange that goes on is the library's own.
+    pub marked: bool,
+    /// Everything before this moment belongs to earlier borrowers.
+    pub boundary: Time,
+    /// The first exchange since it was taken back.
+    pub first: Option<ExchangeRef>,
+    /// The demand that its newest exchange was for, where a thread serves one at a time.
+    pub borrower: Option<DemandId>,
+    current: Option<u64>,
+    exchanges: VecDeque<Exchange>,
+    next: u64,
+}
+
+impl Lent {
+    /// A connection of a pool.
+    pub fn new(pool: PoolRef, state: State, at: Time) -> Self {
+        Self {
+            pool,
+            state,
+            since: at,
+            answered: at,
+            borrowed: false,
+            marked: false,
+            boundary: 0,
+            first: None,
+            borrower: None,
+            current: None,
+            exchanges: VecDeque::new(),
+            next: 0,
+        }
+    }
+
+    /// An exchange goes on.
+    pub const fn is_under_way(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// An exchange begins.
+    pub fn begin(&mut self, socket: SocketId, begun: Time, gated: bool) -> ExchangeRef {
+        let itself = ExchangeRef { socket, number: self.next, begun, gated };
+        self.next += 1;
+        if self.exchanges.len() >= REMEMBERED {
+            self.exchanges.pop_front();
+        }
+        self.exchanges.push_back(Exchange { itself, ended: None, returns: None });
+        self.current = Some(itself.number);
+        itself
+    }
+
+    /// The exchange that goes on is the library's own when taking back what was borrowed with `first`.
+    pub fn mark_return(&mut self, first: Option<ExchangeRef>) {
+        if let Some(exchange) = self.exchanges.back_mut() {
+            exchange.returns = first;
+        }
+    }
+
+    /// The exchange that goes on ends; its number.
+    pub fn end(&mut self, at: Time) -> Option<u64> {
+        let number = self.current.take()?;
+        if let Some(exchange) = self.exchanges.back_mut() {
+            exchange.ended = Some(at);
+        }
+        Some(number)
+    }
+
+    /// A remembered exchange.
+    pub fn exchange(&self, number: u64) -> Option<&Exchange> {
+        self.exchanges.iter().find(|exchange| exchange.itself.number == number)
+    }
+
+    /// Exchanges from `from` to `to`, both included; `None` when the first is forgotten.
+    pub fn span(&self, from: u64, to: u64) -> Option<usize> {
+        self.exchange(from)?;
+        usize::try_from(to.checked_sub(from)?).ok()?.checked_add(1)
+    }
+
+    /// The first of at most `usual` exchanges up to `last`, none of them begun before `since`.
+    pub fn first_of(&self, last: u64, usual: usize, since: Time) -> Option<ExchangeRef> {
+        let mut first = self.exchange(last)?;
+        for length in 1.. {
+            let before = first.itself.number.checked_sub(1).and_then(|number| self.exchange(number));
+            let Some(before) = before.filter(|before| length < usual && before.itself.begun >= since) else {
+                break;
+            };
+            first = before;
+        }
+        Some(first.itself)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::super::pools::Pools, *};
+
+    fn lent(exchanges: u64) -> Lent {
+        let mut lent = Lent::new(Pools::nowhere(), State::Idle, 0);
+        for n in 1..=exchanges {
+            lent.begin(SocketId(1), n * 10, true);
+            lent.end(n * 10 + 5);
+        }
+        lent
+    }
+
+    #[test]
+    fn a_borrowing_is_counted_back_from_its_end() {
+        let lent = lent(5);
+        let first = |usual, since| lent.first_of(4, usual, since).map(|first| first.begun);
+        assert_eq!(first(1, 0), Some(50));
+        assert_eq!(first(3, 0), Some(30));
+        assert_eq!(first(99, 35), Some(40));
+        assert_eq!(first(99, 0), Some(10));
+        assert_eq!(lent.span(2, 4), Some(3));
+    }
+
+    #[test]
+    fn old_exchanges_are_forgotten() {
+        let lent = lent(20);
+        assert_eq!(lent.span(0, 19), None);
+        assert!(lent.exchange(12).is_some());
+        assert_eq!(lent.first_of(19, 99, 0).map(|first| first.number), Some(12));
+    }
+}

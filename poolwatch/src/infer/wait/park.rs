@@ -1,0 +1,85 @@
+//! Threads that sleep before they borrowed a connection: what they wait for is one.
+//!
+//! Only sleeps of a thread that works for a demand and has not borrowed yet, that began while no connection was
+//! surely idle, and that another thread ended. A sleep that ends by itself is none: `Thread.sleep` sleeps like that.
+
+use super::{Waits, thread::Thread};
+use crate::event::{Parked, Parking, SECOND, Time};
+
+/// Silence after which nobody is taken to watch threads any more.
+const UNWATCHED: Time = 35 * SECOND;
+
+/// Sleeping threads of a process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Parkings {
+    /// Threads that sleep now.
+    pub asleep: u32,
+    /// Since when threads are watched.
+    since: Option<Time>,
+    newest: Time,
+}
+
+impl Parkings {
+    /// Sleeps are told, and were at `at`.
+    pub fn watched_since(&self, at: Time) -> bool {
+        self.since.is_some_and(|since| since <= at)
+    }
+
+    /// Sleeps are told.
+    pub const fn is_watched(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// The thread does not sleep any more.
+    pub fn wake(&mut self, thread: &mut Thread) {
+        if thread.asleep.take().is_some() {
+            self.asleep = self.asleep.saturating_sub(1);
+        }
+    }
+
+    /// Time passed.
+    pub fn tick(&mut self, now: Time) {
+        if self.newest.saturating_add(UNWATCHED) < now {
+            self.since = None;
+        }
+    }
+}
+
+impl Waits {
+    /// A thread goes to sleep, or woke.
+    pub fn park(&mut self, parked: &Parked) {
+        self.advance(parked.at);
+        self.parkings.since = self.parkings.since.or(Some(parked.at));
+        self.parkings.newest = parked.at;
+        if parked.parking == Parking::Asleep {
+            self.sleep(parked);
+        } else {
+            self.awake(parked);
+        }
+        self.weigh(parked.at);
+    }
+
+    fn sleep(&mut self, parked: &Parked) {
+        let saturated = self.lendings.values().any(|lending| lending.is_saturated(parked.at));
+        let Some(thread) = self.threads.get_mut(parked.thread) else { return };
+        let demand = thread.current.and_then(|demand| self.demands.get(demand));
+        if saturated && demand.is_some_and(|demand| demand.lent.is_none()) && thread.asleep.is_none() {
+            thread.asleep = Some(parked.at);
+            self.parkings.asleep += 1;
+        }
+    }
+
+    fn awake(&mut self, parked: &Parked) {
+        let Some(thread) = self.threads.get_mut(parked.thread) else { return };
+        let Some(since) = thread.asleep else { return };
+        self.parkings.wake(thread);
+        let demand = thread.current.and_then(|demand| self.demands.get_mut(demand));
+        if let Some(demand) = demand.filter(|_| parked.parking == Parking::Woken) {
+            let slept = parked.at.saturating_sub(since);
+            demand.slept = demand.slept.saturating_add(slept);
+            if let Some(pool) = self.largest() {
+                self.gauge.add(pool, slept);
+            }
+        }
+    }
+}

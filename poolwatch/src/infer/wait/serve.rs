@@ -1,0 +1,158 @@
+//! A demand comes, and is served: the response shows which borrowing was its own.
+
+use super::{Waits, demand::Open, follow, lent::State, thread::Answer};
+use crate::event::{Demand, Served, Time, Turn};
+
+/// An answer that is older says nothing about turns.
+const RECENT: Time = 8_000_000;
+/// More exchanges than any borrowing is remembered with.
+const ANY: usize = 99;
+
+impl Waits {
+    /// The process was asked for something.
+    pub fn ask(&mut self, demand: &Demand) {
+        if !demand.is_countable() {
+            return;
+        }
+        self.advance(demand.at);
+        if self.demands.of(demand.socket).is_some() {
+            self.recognise(demand);
+        } else {
+            self.admit(demand);
+        }
+        self.weigh(demand.at);
+    }
+
+    /// Its route became readable.
+    fn recognise(&mut self, demand: &Demand) {
+        let Some(route) =
+            demand.route.filter(|_| self.demands.of(demand.socket).is_some_and(|open| open.route == 0))
+        else {
+            return;
+        };
+        let route = self.routes.admit(route);
+        self.routes.ask(route, demand.at);
+        self.routes.close(0);
+        if let Some(open) = self.demands.of(demand.socket) {
+            open.route = route;
+        }
+    }
+
+    fn admit(&mut self, demand: &Demand) {
+        let route = self.routes.admit(demand.route.unwrap_or(0));
+        let Some(id) = self.demands.add(demand.socket, demand.at, demand.turn.thread, route) else { return };
+        self.routes.ask(route, demand.at);
+        self.gauge.asked(demand.at, demand.route.is_some());
+        if let Some(thread) = self.threads.meet(demand.turn.thread, demand.at) {
+            follow(&mut self.overlapping, thread.open > 0);
+            thread.ask(id, demand.at, demand.turn);
+        }
+    }
+
+    /// The first byte of the response was written, or none will be.
+    pub fn serve(&mut self, served: &Served) {
+        self.advance(served.at);
+        if let Some(open) = self.demands.remove(served.socket) {
+            self.routes.close(open.route);
+            if let Some(thread) = self.threads.get_mut(open.thread) {
+                thread.open = thread.open.saturating_sub(1);
+            }
+            match served.turn {
+                Some(turn) => self.respond(&open, turn, served.at),
+                None => self.give_up(&open),
+            }
+        }
+        self.weigh(served.at);
+    }
+
+    fn respond(&mut self, open: &Open, turn: Turn, at: Time) {
+        follow(&mut self.foreign, open.thread != turn.thread);
+        self.routes.get(open.route).served();
+        if self.serves_by_threads() {
+            self.respond_by_thread(open, at);
+        } else {
+            self.respond_by_turn(open, turn, at);
+        }
+        self.give_up(open);
+    }
+
+    /// The thread works for nobody now.
+    fn give_up(&mut self, open: &Open) {
+        if let Some(thread) = self.threads.get_mut(open.thread)
+            && thread.current == Some(open.id)
+        {
+            thread.current = None;
+            self.parkings.wake(thread);
+        }
+    }
+
+    fn respond_by_thread(&mut self, open: &Open, at: Time) {
+        let Some(socket) = open.lent else { return };
+        self.routes.get(open.route).link();
+        let Some(lent) = self.lent.get_mut(&socket) else { return };
+        if lent.state.is_silent() && lent.borrower == Some(open.id) {
+            lent.borrowed = false;
+            let answered = lent.answered;
+            self.routes.get(open.route).after.add(at.saturating_sub(answered) as i64);
+            self.place(socket, State::Idle, answered);
+        }
+    }
+
+    /// The response is written as many turns after the answer as is usual: then both are of one demand.
+    fn respond_by_turn(&mut self, open: &Open, turn: Turn, at: Time) {
+        let Some(thread) = self.threads.get_mut(turn.thread) else { return };
+        if let Some(newest) = thread.answers.back().filter(|newest| at.saturating_sub(newest.at) < RECENT) {
+            self.ends.see(turn.nth.saturating_sub(newest.nth));
+        }
+        let usual = self.ends.usual(0);
+        while thread.answers.front().is_some_and(|answer| answer.nth.saturating_add(usual) < turn.nth) {
+            thread.answers.pop_front();
+        }
+        let own = |answer: &Answer| {
+            answer.nth.saturating_add(usual) == turn.nth
+                && answer.at > open.at
+                && open.lent.is_none_or(|lent| lent == answer.socket)
+        };
+        let mut places = thread.answers.iter().enumerate().filter(|(_, answer)| own(answer));
+        let place = if usual == 0 { places.next_back() } else { places.next() };
+        let Some(answer) = place.map(|(place, _)| place).and_then(|place| thread.answers.remove(place))
+        else {
+            // No sample: those that can be recognised by their start alone did not wait.
+            return;
+        };
+        self.routes.get(open.route).link();
+        self.link(open, &answer, at);
+    }
+
+    fn link(&mut self, open: &Open, answer: &Answer, at: Time) {
+        let usual = self.routes.get(open.route).usual();
+        let Some(lent) = self.lent.get_mut(&answer.socket) else { return };
+        let returned = lent.state == State::Perhaps && lent.answered == answer.at;
+        if returned {
+            lent.borrowed = false;
+        }
+        let Some(exchange) = lent.exchange(answer.exchange).copied() else { return };
+        let mut measured = None;
+        let start = if let Some(first) = exchange.returns {
+            Some(open.start.unwrap_or(first))
+        } else {
+            let known = open.start.filter(|start| start.socket == answer.socket);
+            measured = known.and_then(|start| lent.span(start.number, answer.exchange));
+            let since = lent.boundary.max(open.at);
+            lent.boundary = lent.boundary.max(answer.at);
+            known
+                .filter(|_| measured.is_some())
+                .or_else(|| lent.first_of(answer.exchange, usual.unwrap_or(ANY), since))
+        };
+        if returned {
+            self.place(answer.socket, State::Idle, answer.at);
+        }
+        let Some(start) = start else { return };
+        let route = self.routes.get(open.route);
+        if let Some(exchanges) = measured {
+            route.measure(exchanges);
+        }
+        route.after.add(at.saturating_sub(answer.at) as i64);
+        self.conclude(start, open.route, start.begun as f64 - open.at as f64);
+    }
+}

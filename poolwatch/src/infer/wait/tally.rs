@@ -1,0 +1,140 @@
+//! Waits of the last minute: mean, 95th percentile and longest, from slices of ten seconds.
+//!
+//! A slice counts waits in classes that grow by the eighth root of two, from 0.1 ms to 100 s: a percentile is
+//! exact to 5 %. The sum keeps what is below zero.
+
+use super::super::{snapshot::Waits as Shown, window::WINDOW};
+use crate::event::{SECOND, Time};
+
+const SLICE: Time = 10 * SECOND;
+const SLICES: usize = (WINDOW * SECOND / SLICE) as usize + 1;
+/// Waits below are one class.
+const LEAST: f64 = 100_000.0;
+const PER_OCTAVE: f64 = 8.0;
+const CLASSES: usize = 162;
+
+#[derive(Clone, Debug)]
+struct Slice {
+    number: Time,
+    count: u64,
+    sum: f64,
+    longest: f64,
+    classes: Box<[u32; CLASSES]>,
+}
+
+/// Waits of one pool.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    slices: Vec<Slice>,
+}
+
+impl Tally {
+    /// One more, in nanoseconds.
+    pub fn add(&mut self, at: Time, took: f64) {
+        let number = at / SLICE;
+        if self.slices.last().is_none_or(|slice| slice.number < number) {
+            let classes = Box::new([0; CLASSES]);
+            self.slices.push(Slice { number, count: 0, sum: 0.0, longest: 0.0, classes });
+            if self.slices.len() > SLICES {
+                self.slices.remove(0);
+            }
+        }
+        let Some(slice) = self.slices.last_mut() else { return };
+        slice.count += 1;
+        slice.sum += took;
+        slice.longest = slice.longest.max(took);
+        if let Some(class) = slice.classes.get_mut(class(took)) {
+            *class += 1;
+        }
+    }
+
+    /// Waits of the last minute before `now`; `None` when there were none.
+    pub fn shown(&self, now: Time, evidence: &'static str, confidence: f64) -> Option<Shown> {
+        let count: u64 = self.newest(now).map(|slice| slice.count).sum();
+        if count == 0 {
+            return None;
+        }
+        let sum: f64 = self.newest(now).map(|slice| slice.sum).sum();
+        let longest = self.newest(now).map(|slice| slice.longest).fold(0.0, f64::max);
+        let seconds = |nanoseconds: f64| nanoseconds.max(0.0) / SECOND as f64;
+        Some(Shown {
+            mean: seconds(sum / count as f64),
+            p95: seconds(self.percentile(now, count, 0.95).min(longest)),
+            max: seconds(longest),
+            evidence,
+            confidence,
+        })
+    }
+
+    /// Mean wait of the last minute, 0 without any.
+    pub fn mean(&self, now: Time) -> f64 {
+        let (sum, count) =
+            self.newest(now).fold((0.0, 0), |(sum, count), slice| (sum + slice.sum, count + slice.count));
+        if count == 0 { 0.0 } else { sum / count as f64 }
+    }
+
+    fn newest(&self, now: Time) -> impl Iterator<Item = &Slice> {
+        let first = (now / SLICE).saturating_sub(SLICES as Time - 1);
+        self.slices.iter().filter(move |slice| slice.number >= first)
+    }
+
+    fn percentile(&self, now: Time, count: u64, share: f64) -> f64 {
+        let rank = (count as f64 * share).ceil() as u64;
+        let mut before = 0;
+        for class in 0..CLASSES {
+            let here: u64 = self
+                .newest(now)
+                .filter_map(|slice| slice.classes.get(class))
+                .map(|count| u64::from(*count))
+                .sum();
+            before += here;
+            if before >= rank {
+                return middle(class);
+            }
+        }
+        middle(CLASSES - 1)
+    }
+}
+
+fn class(took: f64) -> usize {
+    if took < LEAST {
+        return 0;
+    }
+    (((took / LEAST).log2() * PER_OCTAVE) as usize + 1).min(CLASSES - 1)
+}
+
+fn middle(class: usize) -> f64 {
+    if class == 0 { 0.0 } else { LEAST * ((class as f64 - 0.5) / PER_OCTAVE).exp2() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_exact_to_five_percent() {
+        let mut tally = Tally::default();
+        for n in 1..=1000 {
+            tally.add(SECOND, f64::from(n) * 1e6);
+        }
+        let shown = tally.shown(2 * SECOND, "uprobe", 1.0).unwrap();
+        assert!((shown.p95 / 0.950 - 1.0).abs() < 0.05, "{}", shown.p95);
+        assert!((shown.mean - 0.5005).abs() < 1e-6 && (shown.max - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_minute_later_nothing_is_left() {
+        let mut tally = Tally::default();
+        tally.add(5 * SECOND, 1e6);
+        assert!(tally.shown(69 * SECOND, "uprobe", 1.0).is_some());
+        assert_eq!(tally.shown(70 * SECOND, "uprobe", 1.0), None);
+    }
+
+    #[test]
+    fn what_is_below_zero_counts_in_the_mean() {
+        let mut tally = Tally::default();
+        tally.add(0, -2e6);
+        tally.add(0, 4e6);
+        assert!((tally.mean(1) - 1e6).abs() < 1e-9);
+    }
+}

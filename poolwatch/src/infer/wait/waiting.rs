@@ -1,0 +1,63 @@
+//! What one pool is told of its waits: how many wait, how long they waited, on what evidence.
+
+use super::{
+    super::{
+        pools::PoolRef,
+        snapshot::{Inferred, Waits as Shown},
+    },
+    Tally, Waits,
+    confidence::Method,
+};
+use crate::event::Time;
+
+/// What is known of one pool's waits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waiting {
+    /// Requests that wait.
+    pub pending: Option<Inferred>,
+    /// Since when some request has been waiting without a break.
+    pub since: Option<Time>,
+    /// Waits of the last 60 s.
+    pub waits: Option<Shown>,
+}
+
+impl Waits {
+    /// Time passed.
+    pub fn tick(&mut self, at: Time) {
+        self.advance(at);
+        self.parkings.tick(at);
+        self.weigh(at);
+    }
+
+    /// Request-time of waiting and connection-time of silent lending since the last call, in nanoseconds.
+    pub fn take_elapsed(&mut self, pool: PoolRef) -> (Time, Time) {
+        (self.gauge.take_pending(pool), self.gauge.take_silent(pool))
+    }
+
+    /// Connections of a pool that are lent although nothing on the wire says so.
+    pub fn silent(&self, pool: PoolRef) -> u32 {
+        self.lendings.get(&pool).map_or(0, super::Lending::silent)
+    }
+
+    /// When some pool was saturated last.
+    pub fn saturated_at(&self) -> Option<Time> {
+        self.lendings.keys().filter_map(|pool| self.gauge.saturated(*pool)).max()
+    }
+
+    /// What the pool is told at `at`, its waits of the last minute being in `tally`.
+    pub fn waiting(&mut self, pool: PoolRef, tally: &Tally, at: Time) -> Waiting {
+        let mean = tally.mean(at);
+        let value = self.waiting_now(pool, at);
+        let never = self.gauge.saturated(pool).is_none() && value == 0.0;
+        let method = if never { Method::Nothing } else { self.method_of_pending() };
+        let confidence = self.confidence(method, mean);
+        let pending = Inferred { value, evidence: method.as_str(), confidence };
+        let of_waits = self.method_of_waits();
+        let trust = self.confidence(of_waits, mean);
+        Waiting {
+            pending: Some(pending),
+            since: self.gauge.waiting_since(pool),
+            waits: tally.shown(at, of_waits.as_str(), trust),
+        }
+    }
+}
