@@ -135,6 +135,13 @@ pub fn still_receives(sk: u64) -> bool {
     read(sk + offset!(sk_shutdown) as u64, RCV_SHUTDOWN) & RCV_SHUTDOWN == 0
 }
 
+/// A descriptor still leads to the socket: `close()` takes it from its `struct socket`.
+/// Source: `sock_orphan` in include/net/sock.h.
+#[inline(always)]
+pub fn is_held(sk: u64) -> bool {
+    read(sk + offset!(sk_socket) as u64, 0u64) != 0
+}
+
 /// TCP's count of bytes that were read from the socket, by whatever call.
 #[inline(always)]
 pub fn copied(sk: u64) -> u32 {

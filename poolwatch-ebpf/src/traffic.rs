@@ -204,7 +204,8 @@ unsafe fn bypassed(c: &mut Connection, sk: u64, received: u32) {
     let known = c.copied_known;
     c.copied = copied;
     c.copied_known = 1;
-    if known == 0 || past == 0 {
+    // The peer's FIN counts as a byte once it is read.
+    if known == 0 || past == 0 || (past == 1 && !kernel::still_receives(sk)) {
         return;
     }
     // COPY data, as below.
@@ -301,7 +302,7 @@ unsafe fn end_of_file(c: &mut Connection, registers: Option<Registers>) -> Optio
         return None;
     }
     c.ending |= ended_by::END_OF_FILE as u8;
-    if c.family == family::UNIX {
+    if c.family == family::UNIX || c.unread != 0 {
         unsafe { end(c, ended_by::END_OF_FILE, 0) };
     }
     Some(())
@@ -311,6 +312,14 @@ unsafe fn end_of_file(c: &mut Connection, registers: Option<Registers>) -> Optio
 #[inline(always)]
 pub fn is_reset(result: i64) -> bool {
     result == RESET[0] || result == RESET[1]
+}
+
+/// TCP is done, by both sides' FIN, before a client that only half-closed has read everything. Its end is the
+/// end of file that it reads; the agent gives up one that it never reads.
+#[inline(always)]
+pub fn done_unread(c: &mut Connection) {
+    c.unread = 1;
+    c.last = kernel::now();
 }
 
 /// UNIX sockets tell of their peer's end by the errors of calls alone.

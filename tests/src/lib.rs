@@ -18,4 +18,5 @@ pub mod pools;
 pub mod postgres;
 pub mod process;
 pub mod raw;
+pub mod truth;
 pub mod wire;

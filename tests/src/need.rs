@@ -38,6 +38,16 @@ pub enum Feature {
     PhpPgsql,
     /// The program of `apps/c`, which set-up builds.
     Libpq,
+    /// Python with aiohttp and `psycopg_pool`.
+    PythonWeb,
+    /// java and HikariCP.
+    Hikari,
+    /// The rigs of `apps/go`, which set-up builds.
+    GoRigs,
+    /// node and the packages of `apps/prisma`, with its client, which set-up makes.
+    Prisma,
+    /// PgBouncer, and the rig of `apps/go` that speaks through it.
+    PgBouncer,
     /// promtool.
     Promtool,
     /// The Prometheus server.
@@ -93,6 +103,15 @@ pub fn lack(feature: Feature) -> Option<String> {
         Feature::RubyPg => lack_answer("ruby", &["-e", "require 'pg'"]),
         Feature::PhpPgsql => lack_answer("php", &["-r", "exit(extension_loaded('pdo_pgsql') ? 0 : 1);"]),
         Feature::Libpq => lack_built("c/wire_libpq"),
+        Feature::PythonWeb => lack_python("import aiohttp, asyncpg, psycopg_pool"),
+        Feature::Hikari => lack_program("java").or_else(|| lack_built("java/HikariCP.jar")),
+        Feature::GoRigs => lack_built("go/rig_sql").or_else(|| lack_built("go/rig_pgx")),
+        Feature::Prisma => {
+            lack_program("node").or_else(|| lack_file(place::apps().join("prisma/client/index.js")))
+        }
+        Feature::PgBouncer => {
+            lack_built("go/rig_through").or_else(|| lack_built("tools/pgbouncer/usr/sbin/pgbouncer"))
+        }
         Feature::Promtool => lack_program("promtool"),
         Feature::Prometheus => prometheus().is_none().then(|| "no prometheus (cargo xtask setup)".to_owned()),
         Feature::PidChoice => lack_root().or_else(|| lack_file("/proc/sys/kernel/ns_last_pid")),
@@ -117,6 +136,14 @@ fn lack_file(path: impl AsRef<Path>) -> Option<String> {
 fn lack_program(name: &str) -> Option<String> {
     let ran = Command::new(name).arg("--version").output();
     ran.is_err().then(|| format!("no {name} in PATH (cargo xtask setup)"))
+}
+
+/// What the applications' Python must be able to do.
+fn lack_python(code: &str) -> Option<String> {
+    match python() {
+        Ok(python) => lack_file(&python).or_else(|| lack_answer(&python.to_string_lossy(), &["-c", code])),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// What set-up leaves in the target directory.

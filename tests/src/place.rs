@@ -10,10 +10,17 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
-/// Cargo's target directory: this test lies in `<target>/<profile>/deps`.
+/// Cargo's target directory.
 pub fn target() -> Result<PathBuf> {
-    let test = env::current_exe().context("where am I?")?;
-    test.ancestors().nth(3).map(Path::to_path_buf).context("a test lies in <target>/<profile>/deps")
+    profile()?.parent().map(Path::to_path_buf).context("a profile lies in the target directory")
+}
+
+/// Where programs of this package are: this one lies there too, or, as a test, in `deps` below.
+fn profile() -> Result<PathBuf> {
+    let this = env::current_exe().context("where am I?")?;
+    let directory = this.parent().context("a program lies in a directory")?;
+    let profile = if directory.ends_with("deps") { directory.parent() } else { Some(directory) };
+    profile.map(Path::to_path_buf).context("tests lie in <target>/<profile>/deps")
 }
 
 /// The agent: `POOLWATCH_BIN`, else the release build.
@@ -40,8 +47,7 @@ pub fn probes() -> Result<PathBuf> {
 
 /// A program of this package.
 pub fn built(name: &str) -> Result<PathBuf> {
-    let test = env::current_exe().context("where am I?")?;
-    let path = test.ancestors().nth(2).context("a test lies in <target>/<profile>/deps")?.join(name);
+    let path = profile()?.join(name);
     ensure!(path.is_file(), "no {}", path.display());
     Ok(path)
 }

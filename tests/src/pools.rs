@@ -31,6 +31,47 @@ pub struct Pool {
     pub server: Server,
     /// How things stand.
     pub connections: Connections,
+    /// The size limit, where it is known.
+    pub max: Option<Max>,
+    /// Borrowers that wait, where there is evidence.
+    pub pending: Option<Pending>,
+    /// Their waits in the last minute.
+    pub wait_seconds: Option<WaitSeconds>,
+}
+
+/// A pool's size limit.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Max {
+    /// Connections.
+    pub value: u32,
+    /// `configured`, `declared` or `learned`.
+    pub source: String,
+}
+
+/// How many wait, and how that is known.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Pending {
+    /// Borrowers.
+    pub value: f64,
+    /// Method.
+    pub evidence: String,
+    /// From 0 to 1.
+    pub confidence: f64,
+}
+
+/// How long they waited, and how that is known.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct WaitSeconds {
+    /// Mean.
+    pub mean: f64,
+    /// 95th percentile.
+    pub p95: f64,
+    /// Longest.
+    pub max: f64,
+    /// Method.
+    pub evidence: String,
+    /// From 0 to 1.
+    pub confidence: f64,
 }
 
 /// The process of a pool.

@@ -130,15 +130,17 @@ fn run(name: &str, recording: &Path, truth_path: &Path) -> Result<Row> {
     let (mut next, mut integral) = (from, 0);
     for event in &events {
         let at = event.at().unwrap_or(0);
+        if at > from && next == from {
+            // What was summed up before does not count.
+            core.apply(&Event::Tick { at: from }, &mut facts);
+            facts.clear();
+        }
         while at > next && next < to {
             look(&mut core, next, &mut facts, (&mut pending, &mut used));
             next += MILLISECOND;
         }
         core.apply(event, &mut facts);
         integral += sum(&mut facts, (at >= from).then_some(&mut waits));
-        if at < from {
-            integral = 0;
-        }
     }
     row.inferred = percentiles(waits);
     row.pending = means(&steps(&waiting, from, to), &pending);

@@ -3,6 +3,7 @@
 //! Every command prints the commands that it runs. What it installs for itself goes below `target/`;
 //! system packages are installed only as `setup` describes. Nothing here is part of the agent.
 
+mod accuracy;
 mod build;
 mod command;
 mod coverage;
@@ -55,6 +56,8 @@ enum Task {
     Demo(demo::Options),
     /// Write docs/coverage.md from what the last run of the tests counted.
     Coverage,
+    /// Compare waits and occupancy with what real pools say of themselves, and write the table of docs/accuracy.md.
+    Accuracy(accuracy::Options),
     /// Throw made-up bytes at one of the readers of bytes, see fuzz/.
     Fuzz(fuzz::Options),
     /// Check the rules of the house that the compiler does not know.
@@ -83,6 +86,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Test(options) => return Ok(test::test(&options)),
         Task::Demo(options) => demo::demo(&options)?,
         Task::Coverage => coverage::render()?,
+        Task::Accuracy(options) => accuracy::accuracy(&options)?,
         Task::Fuzz(options) => fuzz::fuzz(&options)?,
         Task::Tidy => tidy::tidy()?,
     }

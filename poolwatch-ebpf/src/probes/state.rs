@@ -21,8 +21,10 @@ use crate::{
 mod tcp {
     pub const SYN_SENT: u32 = 2;
     pub const FIN_WAIT1: u32 = 4;
+    pub const FIN_WAIT2: u32 = 5;
     pub const CLOSE: u32 = 7;
     pub const LAST_ACK: u32 = 9;
+    pub const CLOSING: u32 = 11;
 }
 
 /// `ECONNRESET` and `EPIPE`: what a RST leaves in `sk_err`.
@@ -68,7 +70,7 @@ unsafe fn try_tcp_state(socket: u64, sk: u64, old: u32, new: u32) -> Option<()> 
         tcp::CLOSE if old == tcp::SYN_SENT => unsafe { failed(socket, sk) },
         // A half-close: a server's answers still come, and a client's do not.
         tcp::FIN_WAIT1 if kernel::still_receives(sk) => unsafe { inbound::closed(socket) },
-        tcp::CLOSE | tcp::FIN_WAIT1 | tcp::LAST_ACK => unsafe { closed(socket, sk, new) },
+        tcp::CLOSE | tcp::FIN_WAIT1 | tcp::LAST_ACK => unsafe { closed(socket, sk, old, new) },
         _ => None,
     }
 }
@@ -102,12 +104,18 @@ unsafe fn failed(socket: u64, sk: u64) -> Option<()> {
 }
 
 #[inline(always)]
-unsafe fn closed(socket: u64, sk: u64, new: u32) -> Option<()> {
+unsafe fn closed(socket: u64, sk: u64, old: u32, new: u32) -> Option<()> {
     let Some(connection) = CONNECTIONS.get_ptr_mut(socket) else {
         let _ = CANDIDATES.remove(socket);
         return unsafe { inbound::closed(socket) };
     };
     let errno = kernel::socket_error(sk);
+    // A client that said that it sends no more, and still holds the socket.
+    let half_closed = old == tcp::FIN_WAIT2 || old == tcp::CLOSING;
+    if new == tcp::CLOSE && half_closed && errno == 0 && kernel::is_held(sk) {
+        traffic::done_unread(unsafe { &mut *connection });
+        return None;
+    }
     let why = match new {
         tcp::CLOSE if errno == RESET[0] || errno == RESET[1] => ended_by::RESET,
         // The peer's FIN came first.

@@ -214,6 +214,10 @@ pub struct Connection {
     pub serves: u8,
     /// 1 = the request that is being sent or in flight is to be told as begun.
     pub beginning: u8,
+    /// 1 = TCP is done with it, and its client may not have read everything.
+    pub unread: u8,
+    /// Makes the padding visible.
+    pub reserved: [u8; 3],
     /// Head of the server message that is being kept; twice the room, so that a masked offset plus a
     /// masked length stay inside it.
     pub head: [u8; 2 * HEAD],
@@ -223,8 +227,6 @@ pub struct Connection {
     pub queue_tail: u32,
     /// Thread that received last.
     pub reader: u32,
-    /// Makes the padding visible.
-    pub reserved: u32,
     /// Waiting requests.
     pub queue: [Waiting; QUEUE],
 }
@@ -235,6 +237,11 @@ impl Connection {
         // SAFETY: repr(C) integers and arrays of them: zeros are a value.
         unsafe { core::mem::zeroed() }
     };
+
+    /// When TCP was done with it, where its client has not read the end yet.
+    pub fn done(&self) -> Option<u64> {
+        (self.unread != 0).then_some(self.last)
+    }
 
     /// Start of the oldest request that is under way; `None` when there is none.
     pub fn since(&self) -> Option<u64> {

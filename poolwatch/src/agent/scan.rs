@@ -6,8 +6,11 @@ use super::watcher::Watcher;
 use crate::{
     clock,
     discover::{self, By},
-    event::{Event, ProcessId, Served, SocketId},
+    event::{Event, ProcessId, SECOND, Served, SocketId, Time},
 };
+
+/// How long a client that half-closed its connection may leave the rest of the answer unread.
+const UNREAD: Time = 10 * SECOND;
 
 impl Watcher {
     /// Looks at every known connection: what is under way has no record yet. Call [`Self::drain`] next, and
@@ -20,6 +23,11 @@ impl Watcher {
                 absent.push(socket);
                 continue;
             };
+            if standing.done.is_some_and(|done| done.saturating_add(UNREAD) < at) {
+                self.maps.forget(socket);
+                absent.push(socket);
+                continue;
+            }
             let Some(known) = self.known.connection(socket) else { continue };
             // Told again each time: the core holds what is under way open only so long.
             events.extend(standing.since.map(|since| Event::Inflight { socket, at, since }));

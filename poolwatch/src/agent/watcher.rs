@@ -122,7 +122,7 @@ impl Watcher {
         events: &mut Vec<Event>,
     ) {
         self.tell_failures(socket.server.port());
-        let process = socket.process;
+        let process = self.holder(id, socket.process);
         let (inode, server) = (socket.inode, socket.server.clone());
         self.known.open(id, KnownConnection { process, inode, server: server.clone(), missed: 0 });
         events.push(Event::Open {
@@ -133,6 +133,12 @@ impl Watcher {
             connected: None,
             midstream: true,
         });
+    }
+
+    /// Who is asked whether a connection is still there: whoever was asked before, while that process lives.
+    fn holder(&mut self, id: SocketId, found: ProcessId) -> ProcessId {
+        let before = self.known.connection(id).map(|known| known.process);
+        before.filter(|process| discover::started(process.pid) == Some(process.started)).unwrap_or(found)
     }
 
     /// Takes all that the ring holds. True when more is left.

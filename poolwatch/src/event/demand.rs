@@ -84,6 +84,8 @@ pub struct Parked {
     pub pid: u32,
     /// The thread.
     pub thread: u32,
+    /// What it waits for, in its process's memory; 0 = not known.
+    pub address: u64,
     /// When.
     pub at: Time,
     /// What it does now.

@@ -59,11 +59,13 @@ impl Core {
         }
     }
 
-    /// A process ended, and with it all that it had.
+    /// A process ended, and with it all that it had, but for what it inherited from one that lives.
     pub(super) fn end_process(&mut self, process: ProcessId, at: Time, facts: &mut Vec<Fact>) {
         let Some(ended) = self.processes.end(process, at) else { return };
         for socket in &ended.sockets {
-            self.close(*socket, at, Seen::Exit, facts);
+            if !self.give_back(*socket, at, facts) {
+                self.close(*socket, at, Seen::Exit, facts);
+            }
         }
         for pool in self.pools.of_process(process) {
             self.end_pool(pool, at, facts);

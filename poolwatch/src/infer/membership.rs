@@ -77,8 +77,8 @@ impl Core {
         }
         self.processes.hold(process, socket);
         self.strangers.remove(&socket);
-        let member =
-            Member { connection, leases: Leases::default(), pool: Some(pool), announced, taken_back: false };
+        let (leases, pool) = (Leases::default(), Some(pool));
+        let member = Member { connection, leases, opener: process, pool, announced, taken_back: false };
         self.members.insert(socket, member);
     }
 
@@ -106,13 +106,30 @@ impl Core {
             self.meet(socket, pid);
             return;
         };
-        member.connection.process = user;
+        self.hand(socket, user, at, facts);
+    }
+
+    /// A connection belongs to another process from now on.
+    fn hand(&mut self, socket: SocketId, user: ProcessId, at: Time, facts: &mut Vec<Fact>) {
+        let Some(member) = self.members.get_mut(&socket) else { return };
+        let holder = std::mem::replace(&mut member.connection.process, user);
         if let Some(waits) = self.waits.get_mut(&holder) {
             waits.leave(socket, at);
         }
         self.processes.release(holder, socket);
         self.processes.hold(user, socket);
         self.rehome(socket, at, facts);
+    }
+
+    /// Its holder ended: it is its opener's again. False when that is the same, or has ended, too.
+    pub(super) fn give_back(&mut self, socket: SocketId, at: Time, facts: &mut Vec<Fact>) -> bool {
+        let Some(member) = self.members.get(&socket) else { return false };
+        let opener = member.opener;
+        let back = opener != member.connection.process && self.processes.living(opener).is_some();
+        if back {
+            self.hand(socket, opener, at, facts);
+        }
+        back
     }
 
     /// Counts a connection as opened, once it is certain whose it is.

@@ -100,6 +100,8 @@ pub struct Core {
 struct Member {
     connection: Connection,
     leases: Leases,
+    /// The process that opened it, or was first known to hold it.
+    opener: ProcessId,
     /// None for replication.
     pool: Option<PoolRef>,
     /// It was counted as opened, or was open before.

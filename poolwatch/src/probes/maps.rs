@@ -42,6 +42,8 @@ pub struct Standing {
     pub since: Option<Time>,
     /// Records of it that were lost since the last that was not.
     pub missed: u32,
+    /// Since when TCP has been done with it, its client not having read the end.
+    pub done: Option<Time>,
 }
 
 /// A connection that is older than the probes.
@@ -145,7 +147,7 @@ impl Maps {
     /// How a connection stands; `None` when the kernel side does not know it (any more).
     pub fn standing(&self, socket: SocketId) -> Option<Standing> {
         let connection = self.connections.get(&socket.0, 0).ok()?;
-        Some(Standing { since: connection.since(), missed: connection.missed })
+        Some(Standing { since: connection.since(), missed: connection.missed, done: connection.done() })
     }
 
     /// Adds a connection that is older than the probes.

@@ -17,6 +17,7 @@ pub struct Living {
 }
 
 struct Connection {
+    opener: ProcessId,
     holder: ProcessId,
     address: String,
     member: bool,
@@ -33,7 +34,10 @@ impl Living {
             Event::Open { socket, process, server, at, connected, midstream } => {
                 let born = connected.filter(|_| !midstream).unwrap_or(*at).min(*at);
                 let address = server.address();
-                self.open(*socket, Connection { holder: *process, address, member: true, born });
+                self.open(
+                    *socket,
+                    Connection { opener: *process, holder: *process, address, member: true, born },
+                );
             }
             Event::Startup { socket, user, database, replication, .. } => {
                 let named = !user.is_empty() && !database.is_empty();
@@ -102,7 +106,12 @@ impl Living {
         self.ended.insert(id);
         let held = self.connections.iter().filter(|(_, connection)| connection.holder == id);
         for socket in held.map(|(socket, _)| *socket).collect::<Vec<_>>() {
-            self.close(socket, at);
+            let opener = self.connections.get(&socket).map(|connection| connection.opener);
+            let lives = opener.filter(|opener| self.processes.get(&opener.pid) == Some(opener));
+            match (self.connections.get_mut(&socket), lives) {
+                (Some(connection), Some(opener)) => connection.holder = opener,
+                _ => self.close(socket, at),
+            }
         }
     }
 }

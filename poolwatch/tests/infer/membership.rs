@@ -135,6 +135,18 @@ fn an_inherited_socket_belongs_to_the_process_that_uses_it() {
 }
 
 #[test]
+fn a_socket_goes_back_to_its_opener_when_the_heir_ends() {
+    let mut world = World::new();
+    world.connect(&[1, 2], "shop", 0).tell(&[process(id(2), "worker")]);
+    world.tell(&[Event::Request(Request { pid: 2, ..request(1, 10, 12) })]);
+    world.tell(&[Event::Exit { process: id(2), at: 13 * MS }, answered(1, 14, 16)]);
+    assert_eq!(world.pools(17), one("shop", 2));
+    assert!(world.at(17).books.unparsed.is_empty());
+    world.tell(&[Event::Exit { process: id(1), at: 18 * MS }]);
+    assert!(world.at(19).pools.is_empty());
+}
+
+#[test]
 fn a_socket_that_nobody_introduced_is_asked_for() {
     let mut world = World::new();
     world.connect(&[1], "shop", 0).tell(&[answered(7, 1, 2), answered(7, 3, 4)]);

@@ -21,7 +21,7 @@ pub enum What {
     /// It closed.
     Close { fd: u32 },
     /// It slept since `since`; another thread woke it, or not.
-    Slept { since: u64, woken: bool },
+    Slept { since: u64, woken: bool, address: u64 },
 }
 
 /// One line.
@@ -55,7 +55,12 @@ pub fn parse(line: &str) -> Option<Line> {
         "F" => {
             let waker: u32 = words.get(1)?.parse().ok()?;
             let returned: i64 = words.get(3)?.parse().ok()?;
-            What::Slept { since: words.first()?.parse().ok()?, woken: returned == 0 && waker != thread }
+            let since = words.first()?.parse().ok()?;
+            What::Slept {
+                since,
+                woken: returned == 0 && waker != thread,
+                address: hexadecimal(4).unwrap_or(0),
+            }
         }
         _ => return None,
     };

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, net::Ipv4Addr};
 
 use poolwatch::event::{
-    Begun, Demand, Ending, Event, Outcome, Parked, Parking, Process, ProcessId, Protocol, Query, QueryId,
-    Request, RequestKind, Served, Server, SocketId, Statement, Transaction, Turn,
+    Begun, Declared, Demand, Ending, Event, Outcome, Parked, Parking, Process, ProcessId, Protocol, Query,
+    QueryId, Request, RequestKind, Served, Server, SocketId, Statement, Transaction, Turn,
 };
 
 use crate::{
@@ -64,7 +64,15 @@ impl Told {
     fn introduce(&mut self) {
         let (name, service) = ("captured".to_owned(), "captured".to_owned());
         let (container, pod, namespace) = (None, None, None);
-        self.events.push(Event::Process(Process { id: PROCESS, name, service, container, pod, namespace }));
+        self.events.push(Event::Process(Process {
+            id: PROCESS,
+            name,
+            service,
+            container,
+            pod,
+            namespace,
+            declared: Declared::default(),
+        }));
         let (summary, operation) = ("RESET".to_owned(), "RESET".to_owned());
         self.events.push(Event::Query(Query { id: RESET, summary, operation }));
     }
@@ -89,7 +97,7 @@ impl Told {
                     _ => {}
                 }
             }
-            What::Slept { since, woken } => self.sleep(line, since, woken),
+            What::Slept { since, woken, address } => self.sleep(line, since, woken, address),
             What::Connect { .. } | What::Accept { .. } | What::Close { .. } => {}
         }
     }
@@ -229,12 +237,13 @@ impl Told {
         }
     }
 
-    fn sleep(&mut self, line: &Line, since: u64, woken: bool) {
+    fn sleep(&mut self, line: &Line, since: u64, woken: bool, address: u64) {
         let works = self.threads.get(&line.thread).and_then(|thread| thread.works_since);
         if works.is_none_or(|works| works > since) {
             return;
         }
-        let told = |at, parking| Event::Parked(Parked { pid: PID, thread: line.thread, at, parking });
+        let told =
+            |at, parking| Event::Parked(Parked { pid: PID, thread: line.thread, address, at, parking });
         self.events.push(told(since, Parking::Asleep));
         self.events.push(told(line.at, if woken { Parking::Woken } else { Parking::Over }));
     }

@@ -17,6 +17,36 @@ pub fn items() -> Vec<Item> {
     vec![node_item(), newer_item(), python_item()]
 }
 
+/// The row for Prisma: its packages, then its client, which it makes from a schema.
+pub fn prisma_item() -> Item {
+    let app = place::apps().join("prisma");
+    let state = match node_state(&app) {
+        State::Found(packages) => {
+            let client = app.join("client/index.js");
+            if newer(&client, &[app.join("schema.prisma"), app.join("package-lock.json")]) {
+                State::Found(packages)
+            } else {
+                State::Steps(vec![prisma_client(&app)])
+            }
+        }
+        State::Steps(mut steps) => {
+            steps.push(prisma_client(&app));
+            State::Steps(steps)
+        }
+        other => other,
+    };
+    Item { name: "Prisma and its client", state, optional: true }
+}
+
+fn prisma_client(app: &Path) -> Command {
+    let mut node = Command::new("node");
+    node.args(["node_modules/prisma/build/index.js", "generate", "--no-hints"]).current_dir(app);
+    // It tells its makers of itself, and fetches an engine for migrations, which nothing here does: any program
+    // that is there keeps it from both.
+    node.env("CHECKPOINT_DISABLE", "1").env("PRISMA_SCHEMA_ENGINE_BINARY", "/bin/true");
+    node
+}
+
 fn node_item() -> Item {
     Item { name: "Node and its packages", state: node_state(&place::apps().join("node")), optional: true }
 }

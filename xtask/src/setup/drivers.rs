@@ -18,7 +18,7 @@ use crate::{command, place};
 /// The rows.
 pub fn items() -> Vec<Item> {
     [
-        ("Java and pgjdbc", java()),
+        ("Java, pgjdbc and HikariCP", java()),
         ("Go and its drivers", go()),
         ("Ruby and pg", ruby()),
         ("PHP and pdo_pgsql", php()),
@@ -34,9 +34,9 @@ fn java() -> State {
         return language_packages(&["default-jdk-headless", "maven"], "no java and mvn on PATH");
     }
     let home = place::target().join("java");
-    let jar = home.join("postgresql.jar");
-    if newer(&jar, std::slice::from_ref(&manifest)) {
-        return State::Found(jar.display().to_string());
+    let jars = ["postgresql.jar", "HikariCP.jar"].map(|name| home.join(name));
+    if jars.iter().all(|jar| newer(jar, std::slice::from_ref(&manifest))) {
+        return State::Found(home.display().to_string());
     }
     let mut maven = Command::new("mvn");
     maven.args(["-q", "-B", "dependency:copy-dependencies", "-Dmdep.stripVersion=true"]);
@@ -44,9 +44,12 @@ fn java() -> State {
     maven.arg(format!("-DoutputDirectory={}", home.display())).arg("-f").arg(&manifest);
     // A jar keeps the date of its making, which is older than any manifest.
     let mut touch = Command::new("touch");
-    touch.arg(&jar);
+    touch.args(&jars);
     State::Steps(vec![maven, touch])
 }
+
+/// Programs in Go, each in a directory of its name.
+const GO_PROGRAMS: [&str; 5] = ["wire_pgx", "wire_pq", "rig_sql", "rig_pgx", "rig_through"];
 
 fn go() -> State {
     let home = place::apps().join("go");
@@ -56,9 +59,12 @@ fn go() -> State {
         return State::Absent(format!("go {} is on PATH, {} is wanted", no(found), no(wanted)));
     }
     let programs = place::target().join("go");
-    let sources = ["go.mod", "go.sum", "own/own.go", "wire_pgx/main.go", "wire_pq/main.go"];
-    let sources: Vec<PathBuf> = sources.iter().map(|file| home.join(file)).collect();
-    if ["wire_pgx", "wire_pq"].iter().all(|name| newer(&programs.join(name), &sources)) {
+    let shared = ["go.mod", "go.sum", "own/own.go", "rig/rig.go"].map(|file| home.join(file));
+    let current = |name: &&str| {
+        let sources = shared.iter().cloned().chain([home.join(name).join("main.go")]);
+        newer(&programs.join(name), &sources.collect::<Vec<_>>())
+    };
+    if GO_PROGRAMS.iter().all(current) {
         return State::Found(programs.display().to_string());
     }
     let mut build = Command::new("go");

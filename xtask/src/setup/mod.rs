@@ -84,6 +84,7 @@ fn rows(need: Need) -> Vec<Item> {
     }
     if need >= Need::Test {
         rows.extend(system::test_items());
+        rows.push(apps::prisma_item());
         rows.extend(drivers::items());
     }
     rows

@@ -81,7 +81,7 @@ fn complete(directory: &Path) -> bool {
 
 /// The rows for the tests alone.
 pub fn test_items() -> Vec<Item> {
-    vec![headers_item(), promtool_item()]
+    vec![headers_item(), promtool_item(), pgbouncer_item()]
 }
 
 /// libbpf is built from source by the tests: it needs libelf, zlib, make and pkg-config.
@@ -99,6 +99,29 @@ fn headers_item() -> Item {
         State::Packages(missing)
     };
     Item { name: "what libbpf is built with", state, optional: false }
+}
+
+/// Debian's package of PgBouncer would start a service on this machine: it is unpacked, with the two libraries that
+/// few machines have.
+fn pgbouncer_item() -> Item {
+    let home = place::tools().join("pgbouncer");
+    let state = match home.join("usr/sbin/pgbouncer") {
+        file if file.is_file() => State::Found(file.display().to_string()),
+        _ if packages::usable() => State::Steps(vec![unpack_pgbouncer(&home)]),
+        _ => State::Absent("no apt: what wants PgBouncer is skipped".into()),
+    };
+    Item { name: "PgBouncer", state, optional: true }
+}
+
+fn unpack_pgbouncer(home: &Path) -> Command {
+    let mut unpack = Command::new("sh");
+    unpack.arg("-ec").current_dir(place::root()).arg(format!(
+        "mkdir -p '{0}' && cd '{0}' && libraries=$(apt-cache depends pgbouncer | \
+         sed -n -E 's/.*Depends: (libevent|libc-?ares)/\\1/p') && apt-get download -q pgbouncer $libraries && \
+         for package in *.deb; do dpkg-deb --extract \"$package\" .; done",
+        home.display()
+    ));
+    unpack
 }
 
 /// Debian's package of promtool would start a Prometheus on this machine: it is unpacked, not installed.

@@ -45,6 +45,8 @@ impl Method {
 
 /// Samples of the time before borrowing from which it is taken as known.
 const KNOWN: f64 = 30.0;
+/// Share of what varies before a borrowing that may go into an estimate, as measured.
+const HALF: f64 = 0.5;
 /// Mean wait below which its share in the uncertainty is that of this, in nanoseconds.
 const SHORT: f64 = 1_000_000.0;
 
@@ -53,7 +55,7 @@ impl Waits {
     pub fn method_of_pending(&self) -> Method {
         if self.borrowers.is_watched() {
             Method::Uprobe
-        } else if self.parkings.is_watched() && self.serves_by_threads() {
+        } else if self.watches_threads() {
             Method::Futex
         } else if self.gauge.is_blind() {
             Method::DemandBlind
@@ -76,7 +78,7 @@ impl Waits {
         let shared = if several { 0.5 } else { 1.0 };
         let uncertain = match method {
             Method::Uprobe | Method::Futex | Method::Nothing => 1.0,
-            Method::Causal => self.routes.linked() * self.steadiness(mean) * self.grounds(),
+            Method::Causal => self.routes.linked().sqrt() * self.steadiness(mean) * self.grounds(),
             Method::Demand | Method::DemandBlind => self.steadiness(mean) * self.grounds(),
         };
         (method.trust() * uncertain * shared).clamp(0.0, 1.0)
@@ -85,7 +87,7 @@ impl Waits {
     /// Close to 1 where the wait is long against what varies before it.
     fn steadiness(&mut self, mean: f64) -> f64 {
         let mean = mean.max(SHORT);
-        mean / (mean + self.routes.unsteadiness())
+        mean / (mean + HALF * self.routes.unsteadiness())
     }
 
     fn grounds(&self) -> f64 {

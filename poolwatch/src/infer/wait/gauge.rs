@@ -121,6 +121,8 @@ impl Waits {
             return;
         }
         let saturated = self.saturated(from);
+        // Better evidence adds each wait as it ends.
+        let exact = self.borrowers.is_watched() || self.watches_threads();
         for (pool, lending) in &self.lendings {
             let sums = self.gauge.sums.entry(*pool).or_default();
             let lasted = at - from;
@@ -128,7 +130,7 @@ impl Waits {
             let until = lending.idle_from().map_or(at, |idle| idle.clamp(from, at));
             if lending.is_saturated(from) {
                 sums.saturated = Some(until);
-                if !self.parkings.is_watched() && !self.borrowers.is_watched() {
+                if !exact {
                     sums.pending += level * (until - from) as f64 / saturated.max(1) as f64;
                 }
             }
@@ -182,13 +184,18 @@ impl Waits {
         if self.borrowers.is_watched() {
             return self.share(pool, self.borrowers.count() as f64);
         }
-        if self.parkings.is_watched() && self.serves_by_threads() {
+        if self.watches_threads() {
             return self.share(pool, f64::from(self.parkings.asleep)).round();
         }
         if !self.lendings.get(&pool).is_some_and(|lending| lending.is_saturated(at)) {
             return 0.0;
         }
         (self.gauge.level / f64::from(self.saturated(at).max(1))).max(0.0).round()
+    }
+
+    /// Its threads serve a demand each, and their sleeps are told.
+    pub(super) fn watches_threads(&self) -> bool {
+        self.parkings.is_watched() && self.serves_by_threads()
     }
 
     /// What belongs to the process belongs to its largest pool.

@@ -37,7 +37,7 @@ impl Samples {
         self.mean
     }
 
-    /// Standard deviation of all of them, 0 without samples.
+    /// Standard deviation without the longest few, 0 without samples.
     pub fn deviation(&mut self) -> f64 {
         self.refresh();
         self.deviation
@@ -51,10 +51,9 @@ impl Samples {
         sorted.sort_unstable_by(f64::total_cmp);
         let kept = ((sorted.len() as f64 * SHARE) as usize).max(1);
         self.mean = sorted.iter().take(kept).sum::<f64>() / kept as f64;
-        let count = sorted.len().max(1) as f64;
-        let mean = sorted.iter().sum::<f64>() / count;
+        let mean = self.mean;
         let square = |value: &f64| (value - mean) * (value - mean);
-        self.deviation = (sorted.iter().map(square).sum::<f64>() / count).sqrt();
+        self.deviation = (sorted.iter().take(kept).map(square).sum::<f64>() / kept as f64).sqrt();
     }
 }
 
@@ -70,7 +69,7 @@ mod tests {
         }
         samples.add(1_000_000_000);
         assert!((samples.mean() - 1000.0).abs() < 1e-9);
-        assert!(samples.deviation() > 1000.0);
+        assert!(samples.deviation() < 1.0);
     }
 
     #[test]

@@ -50,8 +50,8 @@ pub struct Thread {
     pub current: Option<DemandId>,
     /// Demands that it read and that are open.
     pub open: u32,
-    /// Since when it sleeps.
-    pub asleep: Option<Time>,
+    /// Since when it sleeps, and whether such sleeps end by themselves.
+    pub asleep: Option<(Time, bool)>,
     seen: Time,
 }
 

@@ -126,7 +126,7 @@ fn every_kind() -> Vec<Event> {
         Event::Begun(Begun { socket, at, turn, letter: b'P', bytes: 90 }),
         Event::Demand(Demand { socket, pid: 42, at, turn, protocol: Protocol::Http2, route: Some(0xfeed) }),
         Event::Served(Served { socket, pid: 42, at, turn: Some(turn) }),
-        Event::Parked(Parked { pid: 42, thread: 43, at, parking: Parking::Over }),
+        Event::Parked(Parked { pid: 42, thread: 43, address: 0x7f01, at, parking: Parking::Over }),
         Event::Borrow(Borrow {
             pid: 42,
             borrower: 0xc000_0001,

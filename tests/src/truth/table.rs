@@ -1,0 +1,119 @@
+//! The table of `docs/accuracy.md`, from the rows that runs have left: one line for each rig, mix, load and pool,
+//! with medians over its runs.
+//!
+//! Only what stands between the page's two marks is written; the rest of the page is its authors'.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+
+use anyhow::{Context as _, Result};
+
+use super::{
+    compare::{Bounds, Judged, max_is_right, median},
+    rig::Rig,
+    row::Row,
+};
+
+const BEGIN: &str = "<!-- made by cargo xtask accuracy: begin -->\n";
+const END: &str = "<!-- made by cargo xtask accuracy: end -->\n";
+const HEAD: &str = "| pool | mix | load | query | size | runs | mean wait, true | seen | p95, true | seen | waiting, true | MAE | \
+    used, true | MAE | max | evidence | confidence | verdict |\n";
+/// From here on poolwatch trusts itself.
+const TRUSTED: f64 = 0.5;
+
+/// Rig, mix, load, query and size, in the order of the table.
+type Key = (usize, String, String, u64, u32);
+
+/// Writes the table into the page.
+pub fn write(page: &Path) -> Result<()> {
+    let old = fs::read_to_string(page).unwrap_or_else(|_| format!("# How accurate it is\n\n{BEGIN}{END}"));
+    let (before, rest) = old.split_once(BEGIN).context("the page has no mark where the table begins")?;
+    let (_, after) = rest.split_once(END).context("the page has no mark where the table ends")?;
+    let new = format!("{before}{BEGIN}{}{END}{after}", table(&Row::all()?)?);
+    fs::write(page, new).with_context(|| page.display().to_string())
+}
+
+fn table(rows: &[Row]) -> Result<String> {
+    let mut lines: BTreeMap<Key, Vec<&Row>> = BTreeMap::new();
+    for row in rows {
+        let place = Rig::ALL.iter().position(|rig| rig.name() == row.rig).context("a row of no rig")?;
+        // Tenths of a millisecond: a key must have an order.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a length of a query")]
+        let query = (row.ms * 10.0) as u64;
+        let key = (place, row.mix.clone(), row.level.clone(), query, row.pool);
+        lines.entry(key).or_default().push(row);
+    }
+    let mut text = format!("{HEAD}|{}\n", "---|".repeat(HEAD.matches('|').count() - 1));
+    for runs in lines.values() {
+        text.push_str(&line(runs)?);
+    }
+    Ok(text)
+}
+
+fn line(runs: &[&Row]) -> Result<String> {
+    let first = runs.first().context("a line has runs")?;
+    let middle = |of: &dyn Fn(&Row) -> Option<f64>| median(runs.iter().filter_map(|row| of(row)).collect());
+    let show = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
+    let ms = |of: &dyn Fn(&Row) -> Option<f64>| show(middle(of).map(|seconds| seconds * 1e3));
+    let cells = [
+        first.rig.clone(),
+        first.mix.clone(),
+        first.level.clone(),
+        format!("{} ms", first.ms),
+        first.pool.to_string(),
+        runs.len().to_string(),
+        ms(&|row| Some(row.truth.mean)),
+        ms(&|row| row.seen.mean),
+        ms(&|row| Some(row.truth.p95)),
+        ms(&|row| row.seen.p95),
+        show(middle(&|row| Some(row.truth.pending))),
+        show(middle(&|row| row.seen.pending_error)),
+        show(middle(&|row| Some(row.truth.used))),
+        show(middle(&|row| row.seen.used_error)),
+        show(middle(&|row| row.seen.max.map(f64::from))).replace(".00", ""),
+        evidence(first),
+        show(confidence(runs)),
+        verdict(runs)?,
+    ];
+    let mut text = String::new();
+    writeln!(text, "| {} |", cells.join(" | "))?;
+    Ok(text)
+}
+
+fn evidence(row: &Row) -> String {
+    match (row.seen.evidence.as_str(), row.seen.pending_evidence.as_str()) {
+        ("", "") => "–".to_owned(),
+        (waits, count) if waits == count => waits.to_owned(),
+        (waits, count) => format!("{waits}, {count}"),
+    }
+}
+
+/// The lower of the two, the median over runs.
+fn confidence(runs: &[&Row]) -> Option<f64> {
+    let lower = |row: &&Row| Some(row.seen.confidence?.min(row.seen.pending_confidence?));
+    median(runs.iter().filter_map(lower).collect())
+}
+
+/// Whether the targets are met by the medians; if not, whether poolwatch said so.
+fn verdict(runs: &[&Row]) -> Result<String> {
+    let judged = |row: &&Row| -> Result<[Judged; 4]> {
+        Ok(Bounds::asked(Rig::named(&row.rig)?, &row.seen.evidence).judge(row))
+    };
+    let judged: Vec<[Judged; 4]> = runs.iter().map(judged).collect::<Result<_>>()?;
+    let mut missed = Vec::new();
+    for (at, what) in ["mean", "p95", "waiting", "used"].into_iter().enumerate() {
+        let shares = judged.iter().filter_map(|row| row.get(at)).map(Judged::share).collect();
+        if median(shares).is_none_or(|share| share > 1.0) {
+            missed.push(what);
+        }
+    }
+    if !runs.iter().all(|row| max_is_right(row)) {
+        missed.push("max");
+    }
+    Ok(match missed.as_slice() {
+        [] => "met".to_owned(),
+        some if confidence(runs).is_some_and(|sure| sure < TRUSTED) => {
+            format!("{}: missed, and said so", some.join(", "))
+        }
+        some => format!("{}: **missed**", some.join(", ")),
+    })
+}

@@ -1,0 +1,51 @@
+//! The short form of docs/accuracy.md: four rigs, two mixes, a quarter of a minute each, with bounds that a noisy
+//! machine keeps. The full matrix is `cargo xtask accuracy`.
+
+use anyhow::{Result, ensure};
+use poolwatch_tests::{
+    need,
+    need::Feature,
+    truth::{
+        compare::{Bounds, row},
+        mix::Mix,
+        rig::Rig,
+        run::{Level, Plan},
+    },
+};
+
+fn waits_are_the_librarys(rig: Rig, mix: Mix) -> Result<()> {
+    let outcome = Plan::new(rig, mix, Level::Rho(0.7)).run()?;
+    outcome.answers.all_good()?;
+    let row = row(&outcome);
+    println!("{}", row.line());
+    let missed = Bounds::short(rig).missed(&row);
+    ensure!(missed.is_empty(), "{}", missed.join("\n"));
+    let trust = row.seen.confidence.zip(row.seen.pending_confidence);
+    ensure!(
+        trust.is_some_and(|(waits, count)| waits >= 0.6 && count >= 0.6),
+        "it trusts itself by {trust:?}"
+    );
+    Ok(())
+}
+
+/// One test for each rig and mix.
+macro_rules! runs {
+    ($($test:ident: $rig:expr, $mix:expr);+ $(;)?) => {
+        $(#[test]
+        fn $test() -> Result<()> {
+            need!(Feature::Probes, Feature::Postgres, $rig.feature());
+            waits_are_the_librarys($rig, $mix)
+        })+
+    };
+}
+
+runs! {
+    waits_of_node_pg_on_a: Rig::NodePg, Mix::A;
+    waits_of_node_pg_on_b: Rig::NodePg, Mix::B;
+    waits_of_sqlalchemy_on_a: Rig::SqlAlchemy, Mix::A;
+    waits_of_sqlalchemy_on_b: Rig::SqlAlchemy, Mix::B;
+    waits_of_asyncpg_on_a: Rig::Asyncpg, Mix::A;
+    waits_of_asyncpg_on_b: Rig::Asyncpg, Mix::B;
+    waits_of_database_sql_on_a: Rig::GoSql, Mix::A;
+    waits_of_database_sql_on_b: Rig::GoSql, Mix::B;
+}
