@@ -138,11 +138,10 @@ fn the_probes_of_waiting_come_with_saturation_and_go_when_it_is_calm() -> Result
         let page = recorder.agent().metrics()?;
         Ok::<_, anyhow::Error>(page.sum("poolwatch_probe_attached", &[("probe", "thread_wait")]) > 0.0)
     };
+    ensure!(!attached()?, "nothing is saturated");
     let server = Server::start()?;
     let pool = Pool { way: Way::Tcp4, user: "postgres", database: "postgres", size: 2 };
     let app = App::start(Kind::Python, "turning", &server, &pool)?;
-    app.borrow_at_once(2, 20)?;
-    ensure!(!attached()?, "its pool is calm");
     let load = HEAVY.start(&app)?;
     clock::until(Duration::from_secs(2), "the probes of waiting", || Ok(attached()?.then_some(())))?;
     HEAVY.finish(load)?;
