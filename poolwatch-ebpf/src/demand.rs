@@ -77,12 +77,13 @@ unsafe fn begun(c: &mut Connection, letter: u8, bytes: u32, turns: u64) {
 
 /// The current thread sleeps, or does no longer.
 #[inline(always)]
-pub unsafe fn parked(parking: u32, now: u64) {
+pub unsafe fn parked(parking: u32, address: u64, now: u64) {
     let thread = kernel::thread();
     unsafe {
         let Some(mut entry) = reserve::<Parked>() else { return };
         let record = entry.as_mut_ptr();
         header(&raw mut (*record).header, Kind::Parked, (thread >> 32) as u32, 0, now, 0);
+        (*record).address = address;
         (*record).thread = thread as u32;
         (*record).parking = parking;
         entry.submit(wake());

@@ -60,7 +60,8 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
             c.asking = 0;
         }
         if c.sending == 0 && c.queue_head == c.queue_tail && c.early == 0 {
-            c.serves = filter::serves(c.pid) as u8;
+            // Once it serves, it does.
+            c.serves |= (c.serves == 0 && filter::serves(c.pid)) as u8;
             c.beginning = c.serves;
         }
         let mut state = State { connection, walk, chunk };

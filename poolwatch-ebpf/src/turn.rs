@@ -18,7 +18,7 @@ fn entry(thread: u32, pid: u32) -> Option<*mut Thread> {
     if let Some(entry) = THREADS.get_ptr_mut(thread) {
         return Some(entry);
     }
-    let fresh = Thread { turns: 0, demand: 0, asleep: 0, pid, reserved: 0 };
+    let fresh = Thread { turns: 0, demand: 0, asleep: 0, address: 0, pid, reserved: 0 };
     if THREADS.insert(thread, fresh, 0).is_err() {
         maps::count(Counter::ThreadsFull);
         return None;

@@ -22,7 +22,8 @@ pub const NEEDS: [Need; 6] = [
         capability: Capability::CAP_BPF,
         optional: false,
         lasting: true,
-        lost: "no probe can be loaded or read",
+        // Also to attach probes of waiting later: they were loaded before, and that took CAP_PERFMON.
+        lost: "no probe can be loaded, attached while a pool is saturated, or read",
     },
     Need {
         capability: Capability::CAP_PERFMON,

@@ -3,10 +3,11 @@
 //! Real servers with real connections; what they are asked is counted by who asks.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io::{Read, Write},
     net::{Shutdown, TcpStream},
     os::unix::net::UnixStream,
+    process::Command,
     time::Duration,
 };
 
@@ -19,7 +20,9 @@ use poolwatch_tests::{
     demand::{Asked, Recorder, Server as Asking, Story},
     need,
     need::Feature,
+    place,
     postgres::{Server, Way},
+    process,
 };
 
 const LOAD: Load = Load { rate: 60.0, mean_milliseconds: 10.0, seconds: 3.0, seed: 4 };
@@ -234,6 +237,70 @@ fn interim_responses_streams_and_other_protocols() -> Result<()> {
     let continued = http.first().and_then(|asked| asked.took()).unwrap_or(0);
     ensure!(continued > 20_000_000, "an interim response is none: {continued} ns");
     Ok(())
+}
+
+#[test]
+fn connections_that_are_older_than_the_agent_are_known_by_what_they_ask() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Feature::Python);
+    for tier in ["sock", "syscall"] {
+        let server = Server::start()?;
+        let asking = Asking::start(&server)?;
+        let (mut plain, mut bytewise, mut local) =
+            (connect(&asking)?, connect(&asking)?, UnixStream::connect(&asking.path)?);
+        ask(&mut plain, &get("/query"), "ok")?;
+        ask(&mut bytewise, &get("/byte"), "ok")?;
+        ask(&mut local, &get("/query"), "ok")?;
+        let recorder = Recorder::start(&["--probes", tier, "--service", "asked"])?;
+        // Its connection proves itself, and with it the process.
+        ask(&mut connect(&asking)?, &get("/query"), "ok")?;
+        clock::until(Duration::from_secs(2), "its pool", || {
+            Ok((!recorder.agent().pools_of(asking.pid())?.is_empty()).then_some(()))
+        })?;
+        for _ in 0..3 {
+            ask(&mut plain, &get("/query"), "ok")?;
+            ask(&mut bytewise, &get("/query"), "ok")?;
+            ask(&mut local, &get("/query"), "ok")?;
+        }
+        let story = recorder.stop()?;
+        let mut of_socket = BTreeMap::<_, usize>::new();
+        for asked in story.asked.iter().filter(|asked| asked.took().is_some()) {
+            *of_socket.entry(asked.demand.socket).or_default() += 1;
+        }
+        println!("{tier}: {of_socket:?}, routes {:?}", routes(&story));
+        // The request that proved the connection may have been told as well.
+        let older = of_socket.values().filter(|count| **count == 3).count();
+        ensure!(older == 3 && of_socket.len() <= 4, "{:#?}", story.asked);
+        ensure!(routes(&story).iter().collect::<BTreeSet<_>>().len() == 1, "{:?}", routes(&story));
+    }
+    Ok(())
+}
+
+#[test]
+fn behind_tls_requests_are_counted_and_have_no_route() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Feature::Python);
+    let recorder = Recorder::start(&["--service", "asked"])?;
+    let server = Server::start()?;
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    let asking = Asking::start_with(&server, Some(&(cert.pem() + &signing_key.serialize_pem())))?;
+    for version in ["1.2", "1.3"] {
+        let mut command = Command::new("python3");
+        let port = asking.port.to_string();
+        command.arg(place::apps().join("python/ask_tls.py")).args([version, &port, "3", "4"]);
+        process::run("ask_tls", &mut command, Duration::from_secs(30))?.success("ask_tls")?;
+    }
+    let story = recorder.stop()?;
+    println!("{} demands, {} served", story.asked.len(), served(&story));
+    ensure!(story.asked.len() == 2 * 3 * 4 && served(&story) == story.asked.len(), "{:#?}", story.asked);
+    let encrypted = |asked: &Asked| asked.demand.protocol == Protocol::Tls && asked.route().is_none();
+    ensure!(story.asked.iter().all(encrypted), "{:#?}", story.asked);
+    // What ends a handshake looks like a request: it is none.
+    let begun_within = |asked: &Asked| {
+        let until = asked.served.map_or(0, |served| served.at);
+        story.begun.iter().any(|begun| begun.at > asked.demand.at && begun.at < until)
+    };
+    ensure!(story.asked.iter().all(begun_within), "{story:#?}");
+    story.begun_is_requested()
 }
 
 #[test]

@@ -121,12 +121,44 @@ fn an_event_loop_turns_at_every_wait_for_input() -> Result<()> {
         last,
         asked.len()
     );
-    ensure!(last as usize > asked.len() && backwards == 0, "turns grow");
+    ensure!(last > asked.len() as u64 && backwards == 0, "turns grow");
     ensure!(
         on * 100 >= asked.len() * 98 && back * 100 >= asked.len() * 98,
         "turns join what belongs together"
     );
     ensure!(story.parked.is_empty(), "an event loop does not sleep for its pool");
+    Ok(())
+}
+
+#[test]
+fn the_probes_of_waiting_come_with_saturation_and_go_when_it_is_calm() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Kind::Python.feature());
+    let recorder = Recorder::start(&["--service", "turning"])?;
+    let attached = || {
+        let page = recorder.agent().metrics()?;
+        Ok::<_, anyhow::Error>(page.sum("poolwatch_probe_attached", &[("probe", "thread_wait")]) > 0.0)
+    };
+    ensure!(!attached()?, "nothing is saturated");
+    let server = Server::start()?;
+    let pool = Pool { way: Way::Tcp4, user: "postgres", database: "postgres", size: 2 };
+    let app = App::start(Kind::Python, "turning", &server, &pool)?;
+    let load = HEAVY.start(&app)?;
+    clock::until(Duration::from_secs(2), "the probes of waiting", || Ok(attached()?.then_some(())))?;
+    HEAVY.finish(load)?;
+    let calm = clock::monotonic();
+    // Half a minute of calm, and what the core takes for recent.
+    clock::until(Duration::from_secs(45), "their end", || Ok((!attached()?).then_some(())))?;
+    println!("detached {:.1} s after the load's end", clock::seconds_since(calm));
+    ensure!(clock::seconds_since(calm) > 29.0, "not before it is calm");
+    let story = recorder.stop()?;
+    let mut asleep = BTreeSet::new();
+    for parked in &story.parked {
+        match parked.parking {
+            Parking::Asleep => ensure!(asleep.insert(parked.thread), "asleep twice: {parked:?}"),
+            Parking::Woken | Parking::Over => ensure!(asleep.remove(&parked.thread), "{parked:?}"),
+        }
+    }
+    ensure!(!story.parked.is_empty() && asleep.is_empty(), "nobody is left asleep: {asleep:?}");
     Ok(())
 }
 

@@ -92,8 +92,11 @@ impl Story {
             match &event {
                 Event::Demand(demand) => story.ask(*demand, &mut open)?,
                 Event::Served(served) => {
-                    let at =
-                        open.remove(&served.socket).with_context(|| format!("nothing asked: {served:?}"))?;
+                    // What was asked before the process was told is not told.
+                    let Some(at) = open.remove(&served.socket) else {
+                        ensure!(story.asked.is_empty(), "nothing asked: {served:?}");
+                        continue;
+                    };
                     let asked = story.asked.get_mut(at).context("a place")?;
                     ensure!(served.at >= asked.demand.at, "{served:?} before {asked:?}");
                     asked.served = Some(*served);
@@ -153,6 +156,11 @@ pub struct Server {
 impl Server {
     /// Starts it with a connection to this database server.
     pub fn start(database: &crate::postgres::Server) -> Result<Self> {
+        Self::start_with(database, None)
+    }
+
+    /// Starts it with a certificate and its key, in one text: it speaks TLS.
+    pub fn start_with(database: &crate::postgres::Server, certificate: Option<&str>) -> Result<Self> {
         let directory = place::scratch()?;
         let mut command = std::process::Command::new("python3");
         command
@@ -163,6 +171,11 @@ impl Server {
             .env("PGPORT", database.port().to_string())
             .env("PGUSER", "postgres")
             .env("PGDATABASE", "postgres");
+        if let Some(text) = certificate {
+            let file = directory.path().join("certificate");
+            std::fs::write(&file, text)?;
+            command.env("CERTIFICATE", file);
+        }
         let mut process = Process::start("asked", &mut command)?;
         let line = process.line("listening ", Duration::from_secs(20))?;
         let (port, path) = line.split_once(' ').context("a port and a path")?;

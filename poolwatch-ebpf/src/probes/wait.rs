@@ -49,23 +49,24 @@ unsafe fn try_thread_wait(registers: u64, number: u64) -> Option<()> {
     if unsafe { (*entry).demand } == 0 {
         return None;
     }
-    if pause == pause::FUTEX {
-        let command = Registers::at(registers)?.second() & COMMAND;
-        if command != WAITS[0] && command != WAITS[1] {
-            return None;
-        }
+    let registers = Registers::at(registers)?;
+    let command = registers.second() & COMMAND;
+    if pause == pause::FUTEX && command != WAITS[0] && command != WAITS[1] {
+        return None;
     }
+    let address = if pause == pause::PLACES { 0 } else { registers.first() };
     let now = kernel::now();
     unsafe {
         (*entry).asleep = now;
-        demand::parked(parking::ASLEEP, now);
+        (*entry).address = address;
+        demand::parked(parking::ASLEEP, address, now);
     }
     Some(())
 }
 
 #[inline(always)]
 unsafe fn try_thread_wake(registers: u64, result: i64) -> Option<()> {
-    if maps::call_pause(Registers::at(registers)?.number()) < pause::WAKER {
+    if maps::call_pause(Registers::at(registers)?.number()) < pause::PLACES {
         return None;
     }
     let entry = THREADS.get_ptr_mut(kernel::thread() as u32)?;
@@ -74,7 +75,8 @@ unsafe fn try_thread_wake(registers: u64, result: i64) -> Option<()> {
             return None;
         }
         (*entry).asleep = 0;
-        demand::parked(if result == 0 { parking::WOKEN } else { parking::OVER }, kernel::now());
+        let parking = if result == 0 { parking::WOKEN } else { parking::OVER };
+        demand::parked(parking, (*entry).address, kernel::now());
     }
     Some(())
 }

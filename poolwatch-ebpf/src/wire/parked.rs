@@ -18,6 +18,8 @@ pub mod parking {
 pub struct Parked {
     /// `time` is when; `pid` is its process.
     pub header: Header,
+    /// What it waits for, in its process's memory; 0 = not known.
+    pub address: u64,
     /// The thread.
     pub thread: u32,
     /// One of [`parking`].
@@ -29,4 +31,4 @@ unsafe impl Record for Parked {
     const KIND: Kind = Kind::Parked;
 }
 
-const _: () = assert!(size_of::<Parked>() == 32 + 2 * 4);
+const _: () = assert!(size_of::<Parked>() == 32 + 8 + 2 * 4);

@@ -112,10 +112,12 @@ pub mod call {
 pub mod pause {
     /// For input: `epoll_wait`, `poll`, `select`.
     pub const INPUT: u8 = 1;
-    /// For another thread.
-    pub const WAKER: u8 = 2;
-    /// For another thread, when its second argument says so: `futex`.
-    pub const FUTEX: u8 = 3;
+    /// For another thread, in one of several places: `futex_waitv`.
+    pub const PLACES: u8 = 2;
+    /// For another thread; its first argument says where: `futex_wait`.
+    pub const PLACE: u8 = 3;
+    /// The same, when its second argument says so: `futex`.
+    pub const FUTEX: u8 = 4;
 }
 
 /// Entries of the tables of system calls.

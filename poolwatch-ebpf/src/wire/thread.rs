@@ -10,6 +10,8 @@ pub struct Thread {
     pub demand: u64,
     /// When it was told to sleep; 0 = it is not.
     pub asleep: u64,
+    /// What it sleeps for, in its process's memory.
+    pub address: u64,
     /// Its process.
     pub pid: u32,
     /// Makes the padding visible.
@@ -20,4 +22,4 @@ pub struct Thread {
 // SAFETY: repr(C), only integers, no padding (asserted below).
 unsafe impl aya::Pod for Thread {}
 
-const _: () = assert!(size_of::<Thread>() == 3 * 8 + 2 * 4);
+const _: () = assert!(size_of::<Thread>() == 4 * 8 + 2 * 4);

@@ -98,8 +98,9 @@ impl Watcher {
         self.pressure.evidence.detach();
         let at = clock::now();
         tracing::debug!(microseconds = at.saturating_sub(began) / 1000, "probes of waiting detached");
-        let over =
-            |(pid, thread)| Event::Parked(Parked { pid, thread, address: 0, at, parking: Parking::Over });
+        let over = |(pid, thread, address)| {
+            Event::Parked(Parked { pid, thread, address, at, parking: Parking::Over })
+        };
         events.extend(self.maps.wake_all().into_iter().map(over));
         events.push(Event::Probes(self.pressure.evidence.states().to_vec()));
     }

@@ -59,5 +59,5 @@ pub const fn parked(record: &ParkedRecord) -> Result<Event, Unreadable> {
         _ => return Err(Unreadable::Field),
     };
     let (pid, thread, at) = (record.header.pid, record.thread, record.header.time);
-    Ok(Event::Parked(Parked { pid, thread, address: 0, at, parking }))
+    Ok(Event::Parked(Parked { pid, thread, address: record.address, at, parking }))
 }

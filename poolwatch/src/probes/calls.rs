@@ -32,8 +32,8 @@ const PAUSES: [(libc::c_long, u8); 7] = [
     (libc::SYS_ppoll, pause::INPUT),
     (libc::SYS_pselect6, pause::INPUT),
     (libc::SYS_futex, pause::FUTEX),
-    (libc::SYS_futex_waitv, pause::WAKER),
-    (FUTEX_WAIT, pause::WAKER),
+    (libc::SYS_futex_waitv, pause::PLACES),
+    (FUTEX_WAIT, pause::PLACE),
 ];
 /// Those that newer architectures left out.
 #[cfg(target_arch = "x86_64")]

@@ -212,8 +212,8 @@ impl Maps {
         self.processes.insert(pid, standing | if pressed { standing::PRESSED } else { 0 }, ONLY_KNOWN)
     }
 
-    /// Forgets of all threads that they sleep; those that did, each with its process.
-    pub fn wake_all(&mut self) -> Vec<(u32, u32)> {
+    /// Forgets of all threads that they sleep; those that did, with process and address.
+    pub fn wake_all(&mut self) -> Vec<(u32, u32, u64)> {
         let asleep = |(_, thread): &(u32, Thread)| thread.asleep != 0;
         let sleepers: Vec<(u32, Thread)> =
             self.threads.iter().filter_map(Result::ok).filter(asleep).collect();
@@ -221,7 +221,7 @@ impl Maps {
             // A thread that has ended meanwhile sleeps no longer, either.
             let _ = self.threads.insert(thread, Thread { asleep: 0, ..*entry }, 2);
         }
-        sleepers.into_iter().map(|(thread, entry)| (entry.pid, thread)).collect()
+        sleepers.into_iter().map(|(thread, entry)| (entry.pid, thread, entry.address)).collect()
     }
 
     /// UNIX sockets that are no connections: they may have ended without a sign.

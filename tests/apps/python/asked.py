@@ -1,6 +1,7 @@
 """A server whose ways with a request are chosen by the request: for what probes of demands may meet.
 
-It holds one connection to PostgreSQL, made by hand (trust, no password), and prints `listening PORT PATH`.
+It holds one connection to PostgreSQL, made by hand (trust, no password), and prints `listening PORT PATH`; with
+CERTIFICATE (PEM, with its key) it speaks TLS on PORT.
 Standard library only.
 
 /query       one `select 1` on its connection, then 200
@@ -16,6 +17,7 @@ Where a connection does not speak HTTP, each piece that is read is answered by `
 
 import os
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -121,10 +123,18 @@ class Conversation:
         return False
 
 
-def serve(listener, database):
+def converse(peer, database, encryption):
+    try:
+        peer = encryption.wrap_socket(peer, server_side=True) if encryption else peer
+        Conversation(peer, database).run()
+    except OSError:
+        pass
+
+
+def serve(listener, database, encryption=None):
     while True:
         peer, _ = listener.accept()
-        threading.Thread(target=Conversation(peer, database).run, daemon=True).start()
+        threading.Thread(target=converse, args=(peer, database, encryption), daemon=True).start()
 
 
 def main():
@@ -136,7 +146,11 @@ def main():
     local.listen()
     threading.Thread(target=serve, args=(local, database), daemon=True).start()
     print(f"listening {tcp.getsockname()[1]} {path}", flush=True)
-    serve(tcp, database)
+    encryption = None
+    if "CERTIFICATE" in os.environ:
+        encryption = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        encryption.load_cert_chain(os.environ["CERTIFICATE"])
+    serve(tcp, database, encryption)
 
 
 if __name__ == "__main__":
