@@ -101,7 +101,7 @@ impl Waits {
         if let Some(demand) = demand.filter(|_| parked.parking == Parking::Woken) {
             let slept = parked.at.saturating_sub(since);
             demand.slept = demand.slept.saturating_add(slept);
-            if let Some(pool) = self.largest() {
+            if let Some(pool) = self.largest().filter(|_| self.watches_threads()) {
                 self.gauge.add(pool, slept);
             }
         }
