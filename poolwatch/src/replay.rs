@@ -133,18 +133,20 @@ impl Story {
         sorted.sort_unstable();
         let seconds = |nanoseconds: f64| nanoseconds / 1e9;
         let mean = seconds(sorted.iter().map(|wait| *wait as f64).sum::<f64>() / sorted.len().max(1) as f64);
-        let at = |share: f64| {
-            let place = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len().max(1)) - 1;
+        // Of `of` waits, one is longer.
+        let all_but_one = |of: usize| {
+            let place = (sorted.len() - sorted.len() / of).saturating_sub(1);
             seconds(sorted.get(place).copied().unwrap_or(0) as f64)
         };
+        let longest = seconds(sorted.last().copied().unwrap_or(0) as f64);
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
             "  waits: {} known, mean {mean:.6} s, p95 {:.6} s, p99 {:.6} s, longest {:.6} s, evidence {}, confidence {:.2}",
             sorted.len(),
-            at(0.95),
-            at(0.99),
-            at(1.0),
+            all_but_one(20),
+            all_but_one(100),
+            longest,
             recent.evidence,
             recent.confidence,
         );
