@@ -1,7 +1,19 @@
 //! Recorded captures with the truth beside them: the inference is as accurate on each as docs/accuracy.md says.
 //!
 //! A recording is what an agent would have told of a real server with a real pool; the truth is what the pool's
-//! own library said, borrowing by borrowing. Both are read whole, and compared every millisecond.
+//! own library said, borrowing by borrowing. Both are read whole, and compared every millisecond. `reference.txt`
+//! holds how far the estimator that this one was made after is off on each: mean and 95th percentile of the waits as
+//! a share, and the mean differences of waiting and used counts.
+//!
+//! More captures than are kept here: `poolwatch-convert` makes recordings of them, and `POOLWATCH_CAPTURES` names
+//! their directory.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "numbers and lists of this test's own making"
+)]
 
 use std::{
     fs,
@@ -27,13 +39,12 @@ struct Borrowing {
     returned: u64,
 }
 
-/// Mean, 95th and 99th percentile of waits, in milliseconds.
+/// Mean and 95th percentile of waits, in milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Waits {
     count: usize,
     mean: f64,
     p95: f64,
-    p99: f64,
 }
 
 /// What a run showed.
@@ -79,10 +90,12 @@ fn percentiles(mut waits: Vec<f64>) -> Waits {
         return Waits::default();
     }
     let mean = waits.iter().sum::<f64>() / waits.len() as f64;
-    waits.iter_mut().for_each(|wait| *wait = wait.max(0.0));
+    for wait in &mut waits {
+        *wait = wait.max(0.0);
+    }
     waits.sort_unstable_by(f64::total_cmp);
     let at = |share: f64| waits[((waits.len() - 1) as f64 * share) as usize];
-    Waits { count: waits.len(), mean, p95: at(0.95), p99: at(0.99) }
+    Waits { count: waits.len(), mean, p95: at(0.95) }
 }
 
 /// How many of the stretches hold at each millisecond.
@@ -96,10 +109,10 @@ fn steps(stretches: &[(u64, u64)], from: u64, to: u64) -> Vec<f64> {
     }
     let mut now = 0.0;
     change.pop();
-    change.iter_mut().for_each(|value| {
+    for value in &mut change {
         now += *value;
         *value = now;
-    });
+    }
     change
 }
 
@@ -136,7 +149,7 @@ fn run(name: &str, recording: &Path, truth_path: &Path) -> Result<Row> {
             facts.clear();
         }
         while at > next && next < to {
-            look(&mut core, next, &mut facts, (&mut pending, &mut used));
+            look(&mut core, next, &mut facts, &mut pending, &mut used);
             next += MILLISECOND;
         }
         core.apply(event, &mut facts);
@@ -157,12 +170,11 @@ fn run(name: &str, recording: &Path, truth_path: &Path) -> Result<Row> {
     Ok(row)
 }
 
-fn look(core: &mut Core, at: Time, facts: &mut Vec<Fact>, to: (&mut Vec<f64>, &mut Vec<f64>)) {
+fn look(core: &mut Core, at: Time, facts: &mut Vec<Fact>, pending: &mut Vec<f64>, used: &mut Vec<f64>) {
     core.apply(&Event::Tick { at }, facts);
     let snapshot = core.snapshot(at);
-    let pending = snapshot.pools.iter().filter_map(|pool| pool.pending).map(|value| value.value).sum();
-    to.0.push(pending);
-    to.1.push(snapshot.pools.iter().map(|pool| f64::from(pool.connections.used)).sum());
+    pending.push(snapshot.pools.iter().filter_map(|pool| pool.pending).map(|value| value.value).sum());
+    used.push(snapshot.pools.iter().map(|pool| f64::from(pool.connections.used)).sum());
 }
 
 /// Takes the waits from the facts; returns the integral of pending.
@@ -182,18 +194,63 @@ fn sum(facts: &mut Vec<Fact>, mut waits: Option<&mut Vec<f64>>) -> u64 {
     integral
 }
 
-fn off(truth: f64, inferred: f64) -> String {
-    if truth > 0.3 {
-        format!("{:+.1} %", 100.0 * (inferred / truth - 1.0))
-    } else {
-        format!("{:+.2} ms", inferred - truth)
+fn share(truth: f64, inferred: f64) -> f64 {
+    if truth > 1.0 { inferred / truth - 1.0 } else { inferred - truth }
+}
+
+impl Row {
+    /// How far it is off: mean and 95th percentile as a share, waiting and used counts.
+    fn off(&self) -> [f64; 4] {
+        let (truth, seen) = (self.truth, self.inferred);
+        [share(truth.mean, seen.mean), share(truth.p95, seen.p95), self.pending.2, self.used.2]
     }
+
+    fn line(&self, name: &str) -> String {
+        let percent = |truth: f64, seen: f64| format!("{:+.1} %", 100.0 * share(truth, seen));
+        let (truth, seen) = (self.truth, self.inferred);
+        format!(
+            "| {name} | {:.2} | {} | {:.1} | {} | {} | {}/{} | {:.2} | {:.2} | {:.2} | {:.2} | {} {:.2} | {} {:.2} |",
+            truth.mean,
+            percent(truth.mean, seen.mean),
+            truth.p95,
+            percent(truth.p95, seen.p95),
+            percent(truth.mean, self.by_integral),
+            seen.count,
+            truth.count,
+            self.pending.0,
+            self.pending.2,
+            self.used.0,
+            self.used.2,
+            self.evidence.1,
+            self.confidence.1,
+            self.evidence.0,
+            self.confidence.0,
+        )
+    }
+}
+
+/// The reference estimator's own [`Row::off`], by recording.
+fn reference(directory: &Path) -> Result<Vec<(String, [f64; 4])>> {
+    let text = fs::read_to_string(directory.join("reference.txt")).context("reference.txt")?;
+    let read = |line: &str| -> Result<(String, [f64; 4])> {
+        let (name, numbers) = line.split_once(' ').context("a name and four numbers")?;
+        let numbers: Vec<f64> = numbers.split(' ').map(str::parse).collect::<Result<_, _>>()?;
+        Ok((name.to_owned(), numbers.try_into().map_err(|_| anyhow::anyhow!("{line}"))?))
+    };
+    text.lines().map(read).collect()
+}
+
+/// Worse than the reference by more than its own digits.
+fn worse(row: &Row, reference: &[f64; 4]) -> bool {
+    const SLACK: [f64; 4] = [0.01, 0.01, 0.02, 0.02];
+    let pairs = row.off().into_iter().zip(reference).zip(SLACK);
+    pairs.into_iter().any(|((own, reference), slack)| own.abs() > reference.abs() + slack)
 }
 
 #[test]
 fn captures() -> Result<()> {
-    let directory = std::env::var_os("POOLWATCH_CAPTURES")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("truth/captured"), PathBuf::from);
+    let kept = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("truth/captured");
+    let directory = std::env::var_os("POOLWATCH_CAPTURES").map_or_else(|| kept.clone(), PathBuf::from);
     let mut recordings: Vec<PathBuf> = fs::read_dir(&directory)
         .with_context(|| format!("{}", directory.display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -201,31 +258,23 @@ fn captures() -> Result<()> {
         .collect();
     recordings.sort();
     ensure!(!recordings.is_empty(), "no recordings in {}", directory.display());
+    let reference = reference(&kept)?;
+    println!(
+        "| capture | mean ms | off | p95 ms | off | by integral | waits | waiting | MAE | used | MAE | waits by | count by |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+    let mut failed = Vec::new();
     for recording in recordings {
         let name = recording.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let row = run(&name, &recording, &recording.with_extension("truth"))?;
-        let (truth, seen) = (row.truth, row.inferred);
-        println!(
-            "{name:14} truth mean {:7.2} p95 {:7.1} p99 {:7.1} | mean {:>8} p95 {:>8} p99 {:>8} integral {:>8} n {}/{} | pending {:6.2} {:>8} MAE {:.2} | used {:.2} MAE {:.2} | {} {:.2} {} {:.2}",
-            truth.mean,
-            truth.p95,
-            truth.p99,
-            off(truth.mean, seen.mean),
-            off(truth.p95, seen.p95),
-            off(truth.p99, seen.p99),
-            off(truth.mean, row.by_integral),
-            seen.count,
-            truth.count,
-            row.pending.0,
-            off(row.pending.0, row.pending.1),
-            row.pending.2,
-            row.used.0,
-            row.used.2,
-            row.evidence.0,
-            row.confidence.0,
-            row.evidence.1,
-            row.confidence.1,
-        );
+        println!("{}", row.line(&name));
+        let (_, bound) = reference.iter().find(|(other, _)| *other == name).context(name.clone())?;
+        if worse(&row, bound) {
+            failed.push(format!("{name}: {:?}, the reference {bound:?}", row.off()));
+        }
+        let trusted = row.confidence.0 >= 0.6 && row.confidence.1 >= 0.6;
+        ensure!(trusted, "{name}: it trusts itself by {:?}", row.confidence);
     }
+    ensure!(failed.is_empty(), "{}", failed.join("\n"));
     Ok(())
 }

@@ -22,10 +22,11 @@ fn told(borrower: u64, at: u64, borrowing: Borrowing) -> Event {
 fn routine(line: &str) -> Vec<Event> {
     let read = || {
         let (before, after) = line.split_once(": ")?;
-        let seconds: f64 = before.split_whitespace().last()?.parse().ok()?;
+        let (seconds, micros) = before.split_whitespace().last()?.split_once('.')?;
+        let at = seconds.parse::<u64>().ok()? * 1_000_000_000 + micros.parse::<u64>().ok()? * 1000;
         let borrower = u64::from_str_radix(after.split_once("g=0x")?.1.trim(), 16).ok()?;
         let borrowing = if after.starts_with("ent") { Borrowing::Asks } else { Borrowing::Granted };
-        Some(told(borrower, (seconds * 1e9) as u64, borrowing))
+        Some(told(borrower, at, borrowing))
     };
     read().into_iter().collect()
 }

@@ -117,7 +117,8 @@ impl Told {
         let connection = self.connections.entry(socket).or_default();
         let new = !std::mem::replace(&mut connection.announced, true);
         let starts_up = connected.is_some() && !connection.answered;
-        let (letter, bytes) = (head as u8, u32::try_from(length).unwrap_or(0));
+        let [letter, ..] = head.to_le_bytes();
+        let bytes = u32::try_from(length).unwrap_or(0);
         let begins = connection.flight.is_none();
         connection.flight = connection.flight.or(Some((line.at, letter, bytes, head == RESETS)));
         if new {
@@ -199,9 +200,10 @@ impl Told {
             return;
         }
         let turn = self.turn(line.thread);
+        let [_, _, _, _, fourth, fifth, ..] = head.to_le_bytes();
         let route = match (whole, rest) {
-            (true, _) => Some((head >> 40) as u32 & 0xff),
-            (_, true) => Some((head >> 32) as u32 & 0xff),
+            (true, _) => Some(u32::from(fifth)),
+            (_, true) => Some(u32::from(fourth)),
             _ => None,
         };
         let at = match self.demands.get_mut(&socket) {
@@ -209,13 +211,12 @@ impl Told {
                 *known = true;
                 *at
             }
-            Some(_) => return,
             None if whole || length < PIECE => {
                 self.demands.insert(socket, (line.at, route.is_some()));
                 self.threads.entry(line.thread).or_default().works_since = Some(line.at);
                 line.at
             }
-            None => return,
+            _ => return,
         };
         self.events.push(Event::Demand(Demand {
             socket,

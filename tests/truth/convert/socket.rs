@@ -1,5 +1,7 @@
 //! Which descriptor was what, from when to when: a number is used again after `close()`.
 
+#![allow(clippy::indexing_slicing, reason = "a list that was made long enough in the line before")]
+
 use std::collections::HashMap;
 
 use poolwatch::event::SocketId;
@@ -57,7 +59,7 @@ impl Place {
 
     /// The identity of a descriptor's present use.
     pub fn id(&self, fd: u32) -> SocketId {
-        SocketId(u64::from(fd) << 32 | self.of(fd) as u64 + 1)
+        SocketId((u64::from(fd) << 32) | (self.of(fd) as u64 + 1))
     }
 }
 

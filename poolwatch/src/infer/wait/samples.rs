@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 /// How many are kept.
 const KEPT: usize = 128;
-/// Of so many the longest is left out.
+/// Of so many the longest is left out, and one of fewer.
 const LONGEST: usize = 50;
 
 /// Durations in nanoseconds; one below zero is a measurement's noise.
@@ -49,7 +49,7 @@ impl Samples {
         }
         let mut sorted: Vec<f64> = self.newest.iter().map(|duration| duration.max(0.0)).collect();
         sorted.sort_unstable_by(f64::total_cmp);
-        let kept = (sorted.len() - sorted.len() / LONGEST).max(1);
+        let kept = (sorted.len() * (LONGEST - 1) / LONGEST).max(1);
         self.mean = sorted.iter().take(kept).sum::<f64>() / kept as f64;
         let mean = self.mean;
         let square = |value: &f64| (value - mean) * (value - mean);
