@@ -7,11 +7,12 @@ use poolwatch_ebpf::wire::{Counter, Inbound, call, family, protocol, side, stand
 
 use crate::{
     demand,
+    ending::is_reset,
     kernel::{self, Caller},
     maps::{self, CANDIDATES, INBOUND, PROCESSES},
     payload,
     route::{Head, is_upper},
-    traffic::{PEEK, is_reset},
+    traffic::PEEK,
     turn,
 };
 

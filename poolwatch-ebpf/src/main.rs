@@ -9,6 +9,7 @@
 mod capture;
 mod demand;
 mod emit;
+mod ending;
 mod filter;
 mod frame;
 mod inbound;

@@ -1,12 +1,12 @@
 //! What both tiers do with a socket call once they know the socket: find the connection, frame.
 
-use poolwatch_ebpf::wire::{Connection, Counter, by, call, ended_by, family, phase};
+use poolwatch_ebpf::wire::{Connection, Counter, by, call, ended_by, family};
 
 use crate::{
-    demand, emit, filter, frame, inbound,
+    demand, emit, ending, filter, frame, inbound,
     kernel::{self, Caller, Registers},
-    maps::{self, CHUNKS, CONNECTIONS, INBOUND, STARTUPS},
-    opening, payload, queue, resync, ring,
+    maps::{self, CHUNKS, CONNECTIONS},
+    opening, payload, resync, ring,
     walk::{State, Walk, done},
 };
 
@@ -15,8 +15,6 @@ pub const PEEK: u64 = 2;
 /// `MSG_TRUNC`: TCP throws the bytes away instead of handing them over.
 /// Source: <https://man7.org/linux/man-pages/man7/tcp.7.html>.
 const TRUNC: u64 = 0x20;
-/// `ECONNRESET` and `EPIPE`
-const RESET: [i64; 2] = [-104, -32];
 /// Malformed messages after which an unproven socket is given up.
 const STRIKES: u8 = 3;
 
@@ -26,7 +24,7 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
     unsafe {
         let connection = match CONNECTIONS.get_ptr_mut(socket) {
             Some(connection) => connection,
-            None if result > 0 || is_reset(result) => match inbound::accepted(socket) {
+            None if result > 0 || ending::is_reset(result) => match inbound::accepted(socket) {
                 Some(inbound) => return inbound::wrote(inbound, socket, sk, result, caller),
                 None if result > 0 => opening::first_contact(socket, sk, result as u64, caller)?,
                 None => return None,
@@ -36,7 +34,7 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
         let c = &mut *connection;
         if result <= 0 {
             payload::last_of_vector(&mut c.tx);
-            unix_reset(c, result);
+            ending::unix_reset(c, result);
             return None;
         }
         c.pid = kernel::pid();
@@ -94,7 +92,7 @@ unsafe fn after_sent(c: &mut Connection, w: &Walk) -> Option<()> {
         _ => {}
     }
     if c.ending & ended_by::TERMINATE as u8 != 0 && c.family == family::UNIX {
-        unsafe { end(c, ended_by::TERMINATE, 0) };
+        unsafe { ending::end(c, ended_by::TERMINATE, 0) };
     }
     Some(())
 }
@@ -109,7 +107,7 @@ unsafe fn malformed(c: &mut Connection, w: &Walk) {
     c.strikes += 1;
     if c.proven == 0 && c.strikes >= STRIKES {
         maps::count(Counter::Rejected);
-        forget(c);
+        ending::forget(c);
         return;
     }
     if c.proven != 0 && c.ready == 0 && c.strikes >= STRIKES && c.secured == 0 {
@@ -144,14 +142,14 @@ pub unsafe fn received(
         let c = &mut *connection;
         if result < 0 {
             payload::last_of_vector(&mut c.rx);
-            unix_reset(c, result);
+            ending::unix_reset(c, result);
             return None;
         }
         if message_flags & PEEK != 0 {
             return None;
         }
         if result == 0 {
-            return end_of_file(c, caller.registers());
+            return ending::end_of_file(c, caller.registers());
         }
         if c.secured != 0 {
             return None;
@@ -292,68 +290,4 @@ unsafe fn answered(c: &mut Connection, w: &mut Walk) -> bool {
     c.secured = asked;
     unsafe { emit::secured(c, w.now) };
     false
-}
-
-/// End of file, unless no byte was asked for.
-#[inline(always)]
-unsafe fn end_of_file(c: &mut Connection, registers: Option<Registers>) -> Option<()> {
-    let registers = registers?;
-    if payload::form(&registers) & call::FORM == call::BUFFER && registers.third() == 0 {
-        return None;
-    }
-    c.ending |= ended_by::END_OF_FILE as u8;
-    if c.family == family::UNIX || c.unread != 0 {
-        unsafe { end(c, ended_by::END_OF_FILE, 0) };
-    }
-    Some(())
-}
-
-/// The call failed since the peer is gone.
-#[inline(always)]
-pub fn is_reset(result: i64) -> bool {
-    result == RESET[0] || result == RESET[1]
-}
-
-/// TCP is done, by both sides' FIN, before a client that only half-closed has read everything. Its end is the
-/// end of file that it reads; the agent gives up one that it never reads.
-#[inline(always)]
-pub fn done_unread(c: &mut Connection) {
-    c.unread = 1;
-    c.last = kernel::now();
-}
-
-/// UNIX sockets tell of their peer's end by the errors of calls alone.
-#[inline(always)]
-unsafe fn unix_reset(c: &mut Connection, result: i64) {
-    if c.family == family::UNIX && is_reset(result) {
-        unsafe { end(c, ended_by::RESET, (0 - result) as u16) };
-    }
-}
-
-/// The connection is over: told and forgotten.
-#[inline(always)]
-pub unsafe fn end(c: &mut Connection, why: u16, errno: u16) {
-    let mut ended_by = c.ending as u16 | why;
-    if c.ready == 0 && c.midstream == 0 {
-        ended_by |= ended_by::STARTUP;
-    }
-    // Answers that left a UNIX socket by `splice()` give no other sign.
-    let unanswered = c.queue_tail.wrapping_sub(c.queue_head);
-    if ended_by & ended_by::TERMINATE != 0 && unanswered > 1 {
-        maps::count(Counter::PayloadUnread);
-    }
-    unsafe { emit::close(c, ended_by, errno, kernel::now()) };
-    forget(c);
-}
-
-/// Nothing is left of it in any map.
-#[inline(always)]
-fn forget(c: &mut Connection) {
-    queue::forget_deep(c);
-    if c.phase == phase::STARTUP {
-        let _ = STARTUPS.remove(c.socket);
-    }
-    // It was read from before it was known for a connection.
-    let _ = INBOUND.remove(c.socket);
-    let _ = CONNECTIONS.remove(c.socket);
 }

@@ -3,14 +3,18 @@
 //! A page belongs to the moment at which somebody read it: what is shown is the state at the last
 //! scrape of the recording, or at its end when nobody read the page.
 
-use std::{fmt::Write, path::Path};
+use std::{collections::HashMap, fmt::Write, path::Path, sync::Arc};
 
 use crate::{
     agent::told::Told,
     config::Output,
     event::{Event, Time},
     export::{Answer, ExportSettings, Exporter, Filter, Question},
-    infer::Core,
+    infer::{
+        Core,
+        fact::{Fact, Labels},
+        snapshot::PoolSnapshot,
+    },
     recording::{self, ReadError},
 };
 
@@ -70,12 +74,19 @@ struct Story {
     scrapes: u64,
     since: Option<Time>,
     at: Time,
+    /// Every wait of each pool, by its labels and process.
+    waits: HashMap<(Arc<Labels>, u32), Vec<Time>>,
 }
 
 impl Story {
     /// Tells the event; a scrape is answered as it was then.
     fn go_on(&mut self, told: &mut Told, event: &Event, question: &Question) -> Option<Answer> {
         told.tell(event);
+        for fact in told.facts() {
+            if let Fact::Waited { labels, pid, took } = fact {
+                self.waits.entry((Arc::clone(labels), *pid)).or_default().push(*took);
+            }
+        }
         self.events += 1;
         self.requests += u64::from(matches!(event, Event::Request(_)));
         self.statements += u64::from(matches!(event, Event::Statement(_)));
@@ -109,8 +120,36 @@ impl Story {
                 connections.unknown,
                 pool.requests.total,
             );
+            self.tell_waits(&pool, &mut text);
         }
         text
+    }
+
+    /// The waits of the whole recording, to the last one: no classes, no window.
+    fn tell_waits(&self, pool: &PoolSnapshot, text: &mut String) {
+        let waits = self.waits.get(&(Arc::clone(&pool.labels), pool.process.id.pid));
+        let (Some(waits), Some(recent)) = (waits, pool.waits) else { return };
+        let mut sorted = waits.clone();
+        sorted.sort_unstable();
+        let seconds = |nanoseconds: f64| nanoseconds / 1e9;
+        let mean = seconds(sorted.iter().map(|wait| *wait as f64).sum::<f64>() / sorted.len().max(1) as f64);
+        // Of `of` waits, one is longer.
+        let all_but_one = |of: usize| {
+            let place = (sorted.len() - sorted.len() / of).saturating_sub(1);
+            seconds(sorted.get(place).copied().unwrap_or(0) as f64)
+        };
+        let longest = seconds(sorted.last().copied().unwrap_or(0) as f64);
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "  waits: {} known, mean {mean:.6} s, p95 {:.6} s, p99 {:.6} s, longest {:.6} s, evidence {}, confidence {:.2}",
+            sorted.len(),
+            all_but_one(20),
+            all_but_one(100),
+            longest,
+            recent.evidence,
+            recent.confidence,
+        );
     }
 }
 

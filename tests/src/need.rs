@@ -32,6 +32,8 @@ pub enum Feature {
     Jdbc,
     /// The programs of `apps/go`, which set-up builds.
     GoDrivers,
+    /// One of them linked in other ways, and `strip`.
+    GoLinked,
     /// ruby with its package pg.
     RubyPg,
     /// php with `pdo_pgsql`.
@@ -100,6 +102,9 @@ pub fn lack(feature: Feature) -> Option<String> {
         },
         Feature::Jdbc => lack_program("java").or_else(|| lack_built("java/postgresql.jar")),
         Feature::GoDrivers => lack_built("go/wire_pgx").or_else(|| lack_built("go/wire_pq")),
+        Feature::GoLinked => lack_built("go/pie/wire_pq")
+            .or_else(|| lack_built("go/external/wire_pq"))
+            .or_else(|| lack_program("strip")),
         Feature::RubyPg => lack_answer("ruby", &["-e", "require 'pg'"]),
         Feature::PhpPgsql => lack_answer("php", &["-r", "exit(extension_loaded('pdo_pgsql') ? 0 : 1);"]),
         Feature::Libpq => lack_built("c/wire_libpq"),

@@ -2,7 +2,8 @@
 //! `target/accuracy`; `cargo xtask accuracy` starts this and makes the table.
 //!
 //! Arguments: `--rig NAME` (one rig only), `--quick` (one run of each, four loads, a quarter of a minute),
-//! `--table FILE` (the page whose table is made from all rows that are there).
+//! `--table FILE` (the page whose table is made from all rows that are there), `--keep DIRECTORY` (recordings and
+//! truth, for `captured`), `--only WORD` (runs whose name contains it).
 
 use std::{env, path::PathBuf};
 
@@ -23,6 +24,8 @@ struct Options {
     rig: Option<Rig>,
     quick: bool,
     table: Option<PathBuf>,
+    keep: Option<PathBuf>,
+    only: String,
 }
 
 fn options() -> Result<Options> {
@@ -33,7 +36,9 @@ fn options() -> Result<Options> {
             "--rig" => options.rig = Some(Rig::named(&arguments.next().unwrap_or_default())?),
             "--quick" => options.quick = true,
             "--table" => options.table = arguments.next().map(PathBuf::from),
-            other => bail!("unknown: {other}; known are --rig NAME, --quick and --table FILE"),
+            "--keep" => options.keep = arguments.next().map(PathBuf::from),
+            "--only" => options.only = arguments.next().unwrap_or_default(),
+            other => bail!("unknown: {other}; known are --rig, --quick, --table, --keep and --only"),
         }
     }
     Ok(options)
@@ -74,16 +79,15 @@ const FULL: [Cell; 18] = [
 
 const SEEDS: u64 = 3;
 
-fn run(cell: Cell, rig: Rig, seconds: f64, seed: u64) -> Result<()> {
-    let (mix, level, ms, pool) = cell;
-    let outcome = Plan { ms, pool, seconds, seed, ..Plan::new(rig, mix, level) }.run()?;
+fn run(plan: &Plan) -> Result<()> {
+    let outcome = plan.run()?;
     outcome.answers.all_good()?;
     let row = row(&outcome);
     println!("{}", row.line());
     for missed in &row.missed {
         println!("    {missed}");
     }
-    row.leave()
+    row.leave(&plan.name())
 }
 
 fn main() -> Result<()> {
@@ -97,10 +101,17 @@ fn main() -> Result<()> {
             println!("SKIP {}: {reason}", rig.name());
             continue;
         }
-        for (cell, seed) in cells.iter().flat_map(|cell| (1..=seeds).map(move |seed| (*cell, seed))) {
+        for ((mix, level, ms, pool), seed) in
+            cells.iter().flat_map(|cell| (1..=seeds).map(move |s| (*cell, s)))
+        {
+            let keep = options.keep.clone();
+            let plan = Plan { ms, pool, seconds, seed, keep, ..Plan::new(rig, mix, level) };
+            if !plan.name().contains(&options.only) {
+                continue;
+            }
             // The others are still worth their time.
-            if let Err(error) = run(cell, rig, seconds, seed) {
-                println!("FAILED {} {cell:?} seed {seed}: {error:#}", rig.name());
+            if let Err(error) = run(&plan) {
+                println!("FAILED {}: {error:#}", plan.name());
                 failed += 1;
             }
         }

@@ -11,10 +11,9 @@ use aya_ebpf::{
 use poolwatch_ebpf::wire::{Counter, ended_by};
 
 use crate::{
-    emit, filter, inbound,
+    emit, ending, filter, inbound,
     kernel::{self, argument},
     maps::{self, CANDIDATES, CONNECTIONS, Candidate, PORTS},
-    traffic,
 };
 
 /// States of include/net/tcp_states.h.
@@ -113,7 +112,7 @@ unsafe fn closed(socket: u64, sk: u64, old: u32, new: u32) -> Option<()> {
     // A client that said that it sends no more, and still holds the socket.
     let half_closed = old == tcp::FIN_WAIT2 || old == tcp::CLOSING;
     if new == tcp::CLOSE && half_closed && errno == 0 && kernel::is_held(sk) {
-        traffic::done_unread(unsafe { &mut *connection });
+        ending::done_unread(unsafe { &mut *connection });
         return None;
     }
     let why = match new {
@@ -122,6 +121,6 @@ unsafe fn closed(socket: u64, sk: u64, old: u32, new: u32) -> Option<()> {
         tcp::LAST_ACK => ended_by::END_OF_FILE | ended_by::LOCAL,
         _ => ended_by::LOCAL,
     };
-    unsafe { traffic::end(&mut *connection, why, errno) };
+    unsafe { ending::end(&mut *connection, why, errno) };
     Some(())
 }

@@ -42,6 +42,11 @@ impl Told {
         }
     }
 
+    /// What ended with the event that was told last.
+    pub fn facts(&self) -> &[Fact] {
+        &self.facts
+    }
+
     /// Connections that were heard of in passing only.
     pub fn strangers(&mut self) -> Vec<(SocketId, u32)> {
         self.core.strangers()

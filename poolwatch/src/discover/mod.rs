@@ -14,6 +14,7 @@ mod process;
 mod scan;
 mod service;
 mod socket;
+pub mod symbols;
 mod table;
 mod trouble;
 mod unix;

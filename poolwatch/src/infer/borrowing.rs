@@ -3,13 +3,13 @@
 //! Waits are kept per process, from the first demand or borrower of it that is told. In come events, out go
 //! facts; each pool is told how many wait, on what evidence, and how far to trust it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Core,
     connection::Standing,
     fact::Fact,
-    wait::{Answered, Waited, Waits},
+    wait::{Answered, Waited, Waiting, Waits, nanoseconds},
 };
 use crate::event::{Begun, ProcessId, Query, Request, RequestKind, SECOND, Time, Transaction};
 
@@ -97,16 +97,26 @@ impl Core {
             let Some(pool) = self.pools.get_mut(pool) else { continue };
             pool.tally.add(self.now, took);
             pool.announce(facts);
-            facts.push(Fact::Waited {
-                labels: std::sync::Arc::clone(&pool.labels),
-                took: whole(&mut pool.owed, took),
-            });
+            let (labels, pid) = (Arc::clone(&pool.labels), process.pid);
+            facts.push(Fact::Waited { labels, pid, took: whole(&mut pool.owed, took) });
         }
         self.waited = waited;
+        let gave_up = self.waits.get_mut(&process).and_then(Waits::take_gave_up);
+        for _ in 0..gave_up.map_or(0, |(_, times)| times) {
+            let pool = gave_up.map(|(pool, _)| pool);
+            self.tell(pool, facts, |labels| Fact::TimedOut { labels });
+        }
     }
 
     /// Time passed: pools learn how many wait.
     pub(super) fn tick_waits(&mut self, at: Time, facts: &mut Vec<Fact>) {
+        for pool in self.pools.all() {
+            if let Some(pool) = self.pools.get_mut(pool)
+                && !self.waits.contains_key(&pool.key.process)
+            {
+                pool.waiting = Waiting::by_logic(&pool.counts);
+            }
+        }
         let processes: Vec<ProcessId> = self.waits.keys().copied().collect();
         for process in processes {
             let Some(waits) = self.waits.get_mut(&process) else { continue };
@@ -145,7 +155,7 @@ pub(super) fn takes_back(query: &Query) -> bool {
 fn whole(owed: &mut f64, took: f64) -> Time {
     let due = took + *owed;
     *owed = due.min(0.0);
-    due.max(0.0) as Time
+    nanoseconds(due)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use super::{
     Core,
     fact::{Fact, Labels},
     failure,
+    key::PoolKey,
     labels::Place,
-    pool::PoolKey,
     pools::PoolRef,
     process::unnamed,
 };

@@ -151,6 +151,8 @@ pub enum Fact {
     Waited {
         /// Whose.
         labels: Arc<Labels>,
+        /// Process of the pool.
+        pid: u32,
         /// How long.
         took: Time,
     },

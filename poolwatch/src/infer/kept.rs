@@ -6,13 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Core,
-    labels::Place,
-    limits,
-    pool::{Pool, PoolKey},
-    pools::PoolRef,
-};
+use super::{Core, key::PoolKey, labels::Place, limits, pool::Pool, pools::PoolRef};
 use crate::event::Time;
 
 /// Whose limit it is, whatever the process.

@@ -11,8 +11,22 @@ use crate::event::{SECOND, Time};
 const QUIET: Time = SECOND;
 /// For so long altogether somebody must have waited within [`WINDOW`]: less may be an error of the estimate.
 const WAITED: Time = SECOND / 50;
+/// A weak estimate counts for this part of its time: that nobody opened a connection in ten times as long, while
+/// all were used, is proof enough beside it.
+const WEAK: Time = 10;
 /// Waiting that is longer ago proves nothing together with what came later.
 const WINDOW: Time = 10 * SECOND;
+
+/// What is known of those who wait for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// Nobody waits, or nobody knows.
+    Empty,
+    /// By a weak estimate somebody waits.
+    Weak,
+    /// Somebody waits.
+    Waiting,
+}
 
 /// All connections are used and somebody waits, now or a moment ago.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +34,8 @@ struct Full {
     size: u32,
     since: Time,
     waited: Time,
-    /// The moment up to which the waiting is counted; `None` while nobody waits.
-    counted: Option<Time>,
+    /// The moment up to which the waiting is counted, and the part that counts; `None` while nobody waits.
+    counted: Option<(Time, Time)>,
 }
 
 /// What one pool shows of its limit.
@@ -58,16 +72,16 @@ impl Plateau {
         self.full = None;
     }
 
-    /// How things stand from `at` on, up to the next call; `waiting` = somebody waits for a connection.
+    /// How things stand from `at` on, up to the next call; `queue` = whether somebody waits for one.
     /// True when the limit is another than before.
-    pub fn observe(&mut self, at: Time, connections: &Connections, waiting: bool) -> bool {
+    pub fn observe(&mut self, at: Time, connections: &Connections, queue: Queue) -> bool {
         self.now = self.now.max(at);
         let before = self.limit;
         self.disprove(connections);
         if connections.opening > 0 {
             self.connect();
         }
-        self.wait(connections, waiting);
+        self.wait(connections, queue);
         self.learn();
         self.limit != before
     }
@@ -86,22 +100,23 @@ impl Plateau {
         }
     }
 
-    fn wait(&mut self, connections: &Connections, waiting: bool) {
+    fn wait(&mut self, connections: &Connections, queue: Queue) {
         let now = self.now;
         self.full = self
             .full
             .filter(|full| full.size == connections.total && now.saturating_sub(full.since) <= WINDOW);
         if let Some(full) = &mut self.full
-            && let Some(counted) = full.counted
+            && let Some((counted, part)) = full.counted
         {
-            full.waited = full.waited.saturating_add(now.saturating_sub(counted));
+            full.waited = full.waited.saturating_add(now.saturating_sub(counted) / part);
         }
-        let is_full = waiting && connections.total > 0 && connections.used == connections.total;
+        let part = if queue == Queue::Weak { WEAK } else { 1 };
+        let is_full = queue != Queue::Empty && connections.total > 0 && connections.used == connections.total;
         if is_full && self.full.is_none() {
             self.full = Some(Full { size: connections.total, since: now, waited: 0, counted: None });
         }
         if let Some(full) = &mut self.full {
-            full.counted = is_full.then_some(now);
+            full.counted = is_full.then_some((now, part));
         }
     }
 
@@ -129,11 +144,15 @@ mod tests {
         Connections { used, idle: total - used, total, ..Connections::default() }
     }
 
+    fn queue(waiting: bool) -> Queue {
+        if waiting { Queue::Waiting } else { Queue::Empty }
+    }
+
     /// Observations: milliseconds, used, total, waiting.
     fn after(observations: &[(u64, u32, u32, bool)]) -> Plateau {
         let mut plateau = Plateau::default();
         for (at, busy, total, waiting) in observations {
-            plateau.observe(at * MS, &used(*busy, *total), *waiting);
+            plateau.observe(at * MS, &used(*busy, *total), queue(*waiting));
         }
         plateau
     }
@@ -153,8 +172,8 @@ mod tests {
         assert_eq!(after(&[(0, 0, 0, true), (5000, 0, 0, true)]).limit(), None);
         let mut plateau = Plateau::default();
         let unknown = Connections { used: 4, unknown: 1, total: 5, ..Connections::default() };
-        plateau.observe(0, &unknown, true);
-        plateau.observe(5 * SECOND, &unknown, true);
+        plateau.observe(0, &unknown, Queue::Waiting);
+        plateau.observe(5 * SECOND, &unknown, Queue::Waiting);
         assert_eq!(plateau.limit(), None);
     }
 
@@ -176,40 +195,51 @@ mod tests {
     }
 
     #[test]
+    fn a_weak_estimate_needs_ten_times_as_long() {
+        let mut plateau = Plateau::default();
+        plateau.observe(0, &used(5, 5), Queue::Weak);
+        plateau.observe(199 * MS, &used(4, 5), Queue::Empty);
+        plateau.observe(1500 * MS, &used(5, 5), Queue::Weak);
+        assert_eq!(plateau.limit(), None);
+        plateau.observe(1501 * MS, &used(5, 5), Queue::Weak);
+        assert_eq!(plateau.limit(), Some(5));
+    }
+
+    #[test]
     fn an_attempt_to_connect_begins_it_anew() {
         let mut plateau = after(&[(0, 5, 5, true), (900, 5, 5, true)]);
         plateau.connect();
-        plateau.observe(1000 * MS, &used(5, 5), true);
-        plateau.observe(1900 * MS, &used(5, 5), true);
+        plateau.observe(1000 * MS, &used(5, 5), Queue::Waiting);
+        plateau.observe(1900 * MS, &used(5, 5), Queue::Waiting);
         assert_eq!(plateau.limit(), None);
         let opening = Connections { used: 5, opening: 1, total: 6, ..Connections::default() };
-        plateau.observe(1950 * MS, &opening, true);
-        plateau.observe(2000 * MS, &used(6, 6), true);
-        plateau.observe(2999 * MS, &used(6, 6), true);
+        plateau.observe(1950 * MS, &opening, Queue::Waiting);
+        plateau.observe(2000 * MS, &used(6, 6), Queue::Waiting);
+        plateau.observe(2999 * MS, &used(6, 6), Queue::Waiting);
         assert_eq!(plateau.limit(), None);
-        plateau.observe(3000 * MS, &used(6, 6), true);
+        plateau.observe(3000 * MS, &used(6, 6), Queue::Waiting);
         assert_eq!(plateau.limit(), Some(6));
     }
 
     #[test]
     fn a_pool_above_its_limit_has_shown_that_it_was_none() {
         let mut plateau = after(&[(0, 5, 5, true), (1000, 5, 5, true)]);
-        assert!(plateau.observe(2000 * MS, &used(6, 6), false));
+        assert!(plateau.observe(2000 * MS, &used(6, 6), Queue::Empty));
         assert_eq!(plateau.limit(), None);
-        plateau.observe(3000 * MS, &used(6, 6), true);
-        plateau.observe(4000 * MS, &used(6, 6), true);
+        plateau.observe(3000 * MS, &used(6, 6), Queue::Waiting);
+        plateau.observe(4000 * MS, &used(6, 6), Queue::Waiting);
         assert_eq!(plateau.limit(), Some(6));
     }
 
     #[test]
     fn a_connection_that_is_being_replaced_is_none_too_many() {
         let mut plateau = after(&[(0, 5, 5, true), (1000, 5, 5, true)]);
-        plateau.observe(2000 * MS, &used(4, 6), false);
-        plateau.observe(2500 * MS, &used(5, 5), false);
-        plateau.observe(3400 * MS, &used(4, 6), false);
-        plateau.observe(4300 * MS, &used(4, 6), false);
+        plateau.observe(2000 * MS, &used(4, 6), Queue::Empty);
+        plateau.observe(2500 * MS, &used(5, 5), Queue::Empty);
+        plateau.observe(3400 * MS, &used(4, 6), Queue::Empty);
+        plateau.observe(4300 * MS, &used(4, 6), Queue::Empty);
         assert_eq!(plateau.limit(), Some(5));
-        plateau.observe(4400 * MS, &used(4, 6), false);
+        plateau.observe(4400 * MS, &used(4, 6), Queue::Empty);
         assert_eq!(plateau.limit(), None);
     }
 
@@ -218,8 +248,8 @@ mod tests {
         let mut plateau = Plateau::default();
         plateau.inherit(10);
         assert_eq!((plateau.limit(), plateau.shown()), (Some(10), None));
-        plateau.observe(0, &used(4, 4), true);
-        assert!(plateau.observe(SECOND, &used(4, 4), true));
+        plateau.observe(0, &used(4, 4), Queue::Waiting);
+        assert!(plateau.observe(SECOND, &used(4, 4), Queue::Waiting));
         assert_eq!(plateau.shown(), Some(4));
         plateau.inherit(10);
         assert_eq!(plateau.limit(), Some(4));
@@ -243,7 +273,7 @@ mod tests {
                 if waiting && idle == 0 && total > 0 {
                     full.push(total);
                 }
-                plateau.observe(at * MS, &used(busy, total), waiting);
+                plateau.observe(at * MS, &used(busy, total), queue(waiting));
                 if let Some(limit) = plateau.limit() {
                     prop_assert!(full.contains(&limit) && busy <= limit);
                 }

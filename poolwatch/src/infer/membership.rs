@@ -11,9 +11,10 @@ use super::{
     Core, Member,
     connection::{Connection, Identity},
     fact::Fact,
+    key::PoolKey,
     lease::Leases,
     limits,
-    pool::{Pool, PoolKey},
+    pool::Pool,
     pools::PoolRef,
     process::{Told, unnamed},
 };

@@ -33,6 +33,7 @@ mod findings;
 mod given_up;
 mod integral;
 mod kept;
+mod key;
 mod labels;
 mod lease;
 mod max;

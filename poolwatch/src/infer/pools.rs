@@ -4,11 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{
-    labels::Place,
-    limits,
-    pool::{Pool, PoolKey},
-};
+use super::{key::PoolKey, labels::Place, limits, pool::Pool};
 use crate::event::ProcessId;
 
 /// A pool in the table; never used twice.

@@ -5,16 +5,18 @@
 //! use: then it is not that pool's number, and the pool is without it from then on.
 
 use super::{
-    max::Plateau,
+    max::{Plateau, Queue},
     settings::Settings,
     snapshot::{Connections, MaxSource},
     wait::Waiting,
 };
 use crate::event::{Declared, Process, Time};
 
-/// An estimate below this is nobody who waits, and one that is less trusted proves nothing.
+/// An estimate below this is nobody who waits, and one that is less trusted is weak.
 const SOMEBODY: f64 = 0.5;
 const TRUSTED: f64 = 0.5;
+/// The method that takes a full pool for a limit: it proves none.
+const CIRCULAR: &str = "queue_model";
 
 /// What is known of one pool's limit.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,7 +59,7 @@ impl Size {
     pub fn observe(&mut self, at: Time, connections: &Connections, waiting: &Waiting) -> bool {
         let above = self.declared.is_some_and(|limit| connections.used > limit);
         let news = above && !std::mem::replace(&mut self.above_declared, true);
-        let learned = self.plateau.observe(at, connections, somebody_waits(waiting));
+        let learned = self.plateau.observe(at, connections, queue(waiting));
         news || learned
     }
 
@@ -89,8 +91,13 @@ fn limit(declared: &Declared) -> Option<u32> {
     declared.max.and_then(|max| u32::try_from(max).ok()).filter(|max| *max > 0)
 }
 
-fn somebody_waits(waiting: &Waiting) -> bool {
-    waiting.pending.is_some_and(|pending| pending.value >= SOMEBODY && pending.confidence >= TRUSTED)
+fn queue(waiting: &Waiting) -> Queue {
+    match waiting.pending {
+        Some(pending) if pending.value < SOMEBODY || pending.evidence == CIRCULAR => Queue::Empty,
+        Some(pending) if pending.confidence < TRUSTED => Queue::Weak,
+        Some(_) => Queue::Waiting,
+        None => Queue::Empty,
+    }
 }
 
 #[cfg(test)]
@@ -159,12 +166,17 @@ mod tests {
     }
 
     #[test]
-    fn less_than_one_who_waits_or_a_weak_estimate_teaches_nothing() {
-        for waiting in [Waiting::default(), pending(0.4, 0.9), pending(3.0, 0.3)] {
+    fn less_than_one_who_waits_or_a_model_of_the_queue_teaches_nothing() {
+        let mut modelled = pending(3.0, 0.9);
+        modelled.pending = modelled.pending.map(|pending| Inferred { evidence: CIRCULAR, ..pending });
+        for waiting in [Waiting::default(), pending(0.4, 0.9), modelled] {
             let mut size = size(None, None);
             plateau(&mut size, 5, &waiting);
             assert_eq!(size.max(), None);
         }
+        let mut size = size(None, None);
+        plateau(&mut size, 5, &pending(3.0, 0.3));
+        assert_eq!(size.max(), Some((5, MaxSource::Learned)), "weak, but for a second");
     }
 
     #[test]

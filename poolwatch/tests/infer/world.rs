@@ -212,6 +212,7 @@ pub fn labels(fact: &Fact) -> Option<&Labels> {
         | Fact::Statement { labels, .. }
         | Fact::Request { labels, .. }
         | Fact::Lease { labels, .. }
+        | Fact::Waited { labels, .. }
         | Fact::TimedOut { labels }
         | Fact::Elapsed { labels, .. }
         | Fact::StatusChanged { labels, .. } => Some(labels),

@@ -38,6 +38,7 @@ probes! {
     capture: "../../../poolwatch-ebpf/src/capture.rs",
     demand: "../../../poolwatch-ebpf/src/demand.rs",
     emit: "../../../poolwatch-ebpf/src/emit.rs",
+    ending: "../../../poolwatch-ebpf/src/ending.rs",
     filter: "../../../poolwatch-ebpf/src/filter.rs",
     frame: "../../../poolwatch-ebpf/src/frame.rs",
     inbound: "../../../poolwatch-ebpf/src/inbound.rs",

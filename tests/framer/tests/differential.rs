@@ -25,6 +25,26 @@ proptest! {
     }
 }
 
+#[test]
+fn answers_that_nobody_asked_for_are_used_up() {
+    // As a fuzzer found it: another thread reads one `ReadyForQuery` after the other.
+    let runs = [
+        (0xac, 2),
+        (0x00, 1),
+        (0x03, 1),
+        (0x00, 1),
+        (0xac, 1),
+        (0xe2, 4),
+        (0x00, 86),
+        (0xe2, 8),
+        (0x3b, 1),
+        (0xe2, 26),
+        (0xac, 1),
+    ];
+    let bytes: Vec<u8> = runs.iter().flat_map(|(byte, times)| vec![*byte; *times]).collect();
+    noise(&bytes);
+}
+
 proptest! {
     #![proptest_config(config(300))]
 

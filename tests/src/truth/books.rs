@@ -120,6 +120,16 @@ impl Books {
         Some(Waits { count: waits.len(), mean, p95: quantile(&waits, 0.95)?, p99: quantile(&waits, 0.99)? })
     }
 
+    /// A line for each borrower that had a connection: when it asked, how long it waited, how long it had it; in
+    /// microseconds, the first of `CLOCK_MONOTONIC`.
+    pub fn in_short(&self) -> String {
+        let served = self.borrowers.iter().filter(|borrower| borrower.end == End::Served);
+        let lines = served.map(|Borrower { asked, got, back, .. }| {
+            format!("{} {} {}\n", asked / 1000, (got - asked) / 1000, (back - got) / 1000)
+        });
+        lines.collect()
+    }
+
     /// How many ended so.
     pub fn ended(&self, end: End) -> usize {
         self.borrowers.iter().filter(|borrower| borrower.end == end).count()

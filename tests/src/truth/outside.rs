@@ -6,8 +6,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
+use poolwatch::{
+    infer::{Core, fact::Fact},
+    recording,
+};
 use tempfile::TempDir;
 
+use super::books::quantile;
 use crate::{
     agent::{Agent, command},
     clock::{self, Deadline},
@@ -171,6 +176,36 @@ pub struct Recording {
 }
 
 impl Recording {
+    /// The same inference in this process: every wait that it tells of, and what it says of them at its end.
+    pub fn told(&self, pid: u32) -> Result<Option<Whole>> {
+        let (header, events) = recording::open(&self.file)?;
+        let (mut core, mut facts, mut waits) = (Core::new(header.settings), Vec::new(), Vec::new());
+        let mut now = 0;
+        for event in events {
+            let event = event?;
+            now = event.at().unwrap_or(now);
+            core.apply(&event, &mut facts);
+            waits.extend(facts.drain(..).filter_map(|fact| match fact {
+                Fact::Waited { took, .. } => Some(took as f64 / 1e9),
+                _ => None,
+            }));
+        }
+        waits.sort_by(f64::total_cmp);
+        let snapshot = core.snapshot(now);
+        let pool = snapshot.pools.iter().find(|pool| pool.process.id.pid == pid);
+        let (Some(said), Some(p95)) = (pool.and_then(|pool| pool.waits), quantile(&waits, 0.95)) else {
+            return Ok(None);
+        };
+        Ok(Some(Whole {
+            count: waits.len() as f64,
+            mean: waits.iter().sum::<f64>() / waits.len() as f64,
+            p95,
+            p99: quantile(&waits, 0.99),
+            evidence: said.evidence.to_owned(),
+            confidence: said.confidence,
+        }))
+    }
+
     /// What the replay's summary says of the waits of the process's pool; `None` when it says nothing.
     pub fn whole(&self, pid: u32) -> Result<Option<Whole>> {
         let mut replay = command()?;

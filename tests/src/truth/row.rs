@@ -100,13 +100,11 @@ pub struct Estimate {
 }
 
 impl Row {
-    /// Leaves it for whoever makes the table.
-    pub fn leave(&self) -> Result<()> {
+    /// Leaves it, under this name, for whoever makes the table.
+    pub fn leave(&self, name: &str) -> Result<()> {
         let directory = place::target()?.join("accuracy");
         fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
-        let Self { rig, mix, level, ms, pool, seed, .. } = self;
-        let level = level.replace('ρ', "rho").replace([' ', '/'], "-");
-        let file = directory.join(format!("{rig}-{mix}-{level}-{ms}ms-{pool}-{seed}.json"));
+        let file = directory.join(format!("{name}.json"));
         fs::write(&file, serde_json::to_string(self)?).with_context(|| file.display().to_string())
     }
 

@@ -1,6 +1,8 @@
 //! One run: a server, a rig, poolwatch beside it, a load; then the rig's books against what poolwatch said.
 
 use std::{
+    fs,
+    path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -69,6 +71,8 @@ pub struct Plan {
     pub environment: Vec<(&'static str, String)>,
     /// Requests come over TLS, and this speaks it; the environment has the certificate.
     pub tls: Option<TlsConnector>,
+    /// Where recording and truth are kept, `NAME.rec` and `NAME.truth`; nowhere if empty.
+    pub keep: Option<PathBuf>,
 }
 
 /// What came out.
@@ -127,7 +131,15 @@ impl Plan {
             patience: 60_000,
             environment: Vec::new(),
             tls: None,
+            keep: None,
         }
+    }
+
+    /// What its files are called.
+    pub fn name(&self) -> String {
+        let Self { rig, mix, level, ms, pool, seed, .. } = self;
+        let level = level.name().replace('ρ', "rho").replace([' ', '/'], "-");
+        format!("{}-{}-{level}-{ms}ms-{pool}-{seed}", rig.name(), mix.name())
     }
 
     fn load(&self, overhead: f64) -> Load {
@@ -187,7 +199,17 @@ impl Plan {
         )?;
         let mut outcome = self.conclude(&rig, from, overhead, answers)?;
         let totals = watch.totals()?;
-        outcome.seen = Some(Seen { samples, totals, whole: watch.finish()?.whole(rig.pid())? });
+        let recording = watch.finish()?;
+        if let Some(directory) = &self.keep {
+            fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
+            fs::copy(&recording.file, directory.join(format!("{}.rec", self.name())))?;
+            fs::write(directory.join(format!("{}.truth", self.name())), outcome.books.in_short())?;
+        }
+        let whole = match recording.whole(rig.pid())? {
+            None => recording.told(rig.pid())?,
+            said => said,
+        };
+        outcome.seen = Some(Seen { samples, totals, whole });
         Ok(outcome)
     }
 

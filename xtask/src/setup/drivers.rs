@@ -50,6 +50,9 @@ fn java() -> State {
 
 /// Programs in Go, each in a directory of its name.
 const GO_PROGRAMS: [&str; 5] = ["wire_pgx", "wire_pq", "rig_sql", "rig_pgx", "rig_through"];
+/// One of them, linked in other ways: its functions are looked for in each.
+const GO_LINKED: [(&str, &str); 2] =
+    [("pie/wire_pq", "-buildmode=pie"), ("external/wire_pq", "-ldflags=-linkmode=external")];
 
 fn go() -> State {
     let home = place::apps().join("go");
@@ -61,16 +64,23 @@ fn go() -> State {
     let programs = place::target().join("go");
     let shared = ["go.mod", "go.sum", "own/own.go", "rig/rig.go"].map(|file| home.join(file));
     let current = |name: &&str| {
-        let sources = shared.iter().cloned().chain([home.join(name).join("main.go")]);
+        // What is linked otherwise has its source beside the others.
+        let source = name.rsplit('/').next().unwrap_or(name);
+        let sources = shared.iter().cloned().chain([home.join(source).join("main.go")]);
         newer(&programs.join(name), &sources.collect::<Vec<_>>())
     };
-    if GO_PROGRAMS.iter().all(current) {
+    if GO_PROGRAMS.iter().all(current) && GO_LINKED.iter().all(|(name, _)| current(name)) {
         return State::Found(programs.display().to_string());
     }
-    let mut build = Command::new("go");
-    build.args(["build", "-o"]).arg(programs.join("")).arg("./...").current_dir(&home);
-    build.env("GOTOOLCHAIN", "local");
-    State::Steps(vec![directory(&programs), build])
+    let build = |flag: &str, to: PathBuf, what: &str| {
+        let mut build = Command::new("go");
+        build.args(["build", flag, "-o"]).arg(to).arg(what).current_dir(&home);
+        build.env("GOTOOLCHAIN", "local");
+        build
+    };
+    let all = build("-buildmode=default", programs.join(""), "./...");
+    let linked = GO_LINKED.map(|(name, flag)| build(flag, programs.join(name), "./wire_pq"));
+    State::Steps([directory(&programs), all].into_iter().chain(linked).collect())
 }
 
 /// The `go` line of a module.

@@ -222,7 +222,7 @@ pub fn facts() -> Vec<Fact> {
         failed(&report, query(u64::MAX, "INSERT \"or\nders\"")),
         request(&report, MILLISECOND, "", Some(b"42P01")),
         Fact::Lease { labels: Arc::clone(&app), took: 4 * MILLISECOND },
-        Fact::Waited { labels: Arc::clone(&app), took: 0 },
+        Fact::Waited { labels: Arc::clone(&app), pid: 42, took: 0 },
         Fact::Lease { labels: Arc::clone(&report), took: 203 * MILLISECOND },
         Fact::TimedOut { labels: Arc::clone(&app) },
         Fact::ConnectionError { labels: Arc::clone(&app), error: ConnectionError::Refused },

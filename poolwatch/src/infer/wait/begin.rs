@@ -71,7 +71,7 @@ impl Waits {
         if self.parkings.watched_since(at) {
             self.note_wait(exchange, slept as f64);
             if slept == 0 && !exchange.gated {
-                self.routes.get(route).before.add(before as i64);
+                self.routes.get(route).before.add(before);
             }
         } else {
             self.conclude(exchange, route, before);
@@ -130,7 +130,7 @@ impl Waits {
             let before = before - usual.before.mean();
             self.note_wait(exchange, before);
         } else {
-            usual.before.add(before as i64);
+            usual.before.add(before);
             self.note_wait(exchange, 0.0);
         }
     }

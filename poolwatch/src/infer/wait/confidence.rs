@@ -32,7 +32,8 @@ impl Method {
         }
     }
 
-    const fn trust(self) -> f64 {
+    /// How far it is trusted at its best.
+    pub const fn trust(self) -> f64 {
         match self {
             Self::Uprobe | Self::Nothing => 0.99,
             Self::Futex => 0.97,

@@ -11,6 +11,7 @@ use super::{
     Waits, follow,
     lending::{Lending, PERHAPS},
     lent::State,
+    nanoseconds,
 };
 use crate::event::{SECOND, Time};
 
@@ -77,7 +78,7 @@ impl Gauge {
         let Some(sums) = self.sums.get_mut(&pool) else { return 0 };
         let new = (sums.pending - sums.told).max(0.0);
         sums.told += new;
-        new as Time
+        nanoseconds(new)
     }
 
     /// Connection-nanoseconds since the last call that were lent although nothing on the wire said so.
@@ -131,7 +132,7 @@ impl Waits {
             if lending.is_saturated(from) {
                 sums.saturated = Some(until);
                 if !exact {
-                    sums.pending += level * (until - from) as f64 / saturated.max(1) as f64;
+                    sums.pending += level * (until - from) as f64 / f64::from(saturated.max(1));
                 }
             }
             if lending.idle_from().is_some_and(|idle| idle <= at) {

@@ -143,6 +143,12 @@ impl Waits {
         waited.append(&mut self.waited);
     }
 
+    /// Borrowers of a probed library that got no connection since the last call, and their pool.
+    pub fn take_gave_up(&mut self) -> Option<(PoolRef, u64)> {
+        let gave_up = self.borrowers.take_gave_up();
+        self.largest().filter(|_| gave_up > 0).map(|pool| (pool, gave_up))
+    }
+
     /// What found no room since the last call: demands and threads, borrowers.
     pub fn take_refused(&mut self) -> [(&'static str, u64); 3] {
         [
@@ -171,6 +177,12 @@ impl Waits {
     const fn marks_returns(&self) -> bool {
         self.marks > MARKS.0 && self.marks * MARKS.1 > self.answers
     }
+}
+
+/// What an estimate says, as a [`Time`].
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "cut at both ends, as wanted")]
+pub(in crate::infer) const fn nanoseconds(estimate: f64) -> Time {
+    estimate as Time
 }
 
 /// Follows the newest observations of something that is so or not.

@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn further_routes_share_one_entry() {
         let mut routes = Routes::default();
-        for route in 1..=limits::ROUTES as u32 {
+        for route in 1..=256 {
             assert_eq!(routes.admit(route), route);
         }
         assert_eq!(routes.admit(9_999), 0);

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 /// How many are kept.
 const KEPT: usize = 128;
-/// Share that the mean is over: the longest of fifty are left out.
-const SHARE: f64 = 0.98;
+/// Of so many the longest is left out.
+const LONGEST: usize = 50;
 
 /// Durations in nanoseconds; one below zero is a measurement's noise.
 #[derive(Clone, Debug, Default)]
 pub struct Samples {
-    newest: VecDeque<i64>,
+    newest: VecDeque<f64>,
     mean: f64,
     deviation: f64,
     stale: bool,
@@ -18,7 +18,7 @@ pub struct Samples {
 
 impl Samples {
     /// One more.
-    pub fn add(&mut self, duration: i64) {
+    pub fn add(&mut self, duration: f64) {
         if self.newest.len() >= KEPT {
             self.newest.pop_front();
         }
@@ -47,9 +47,9 @@ impl Samples {
         if !std::mem::take(&mut self.stale) {
             return;
         }
-        let mut sorted: Vec<f64> = self.newest.iter().map(|duration| (*duration).max(0) as f64).collect();
+        let mut sorted: Vec<f64> = self.newest.iter().map(|duration| duration.max(0.0)).collect();
         sorted.sort_unstable_by(f64::total_cmp);
-        let kept = ((sorted.len() as f64 * SHARE) as usize).max(1);
+        let kept = (sorted.len() - sorted.len() / LONGEST).max(1);
         self.mean = sorted.iter().take(kept).sum::<f64>() / kept as f64;
         let mean = self.mean;
         let square = |value: &f64| (value - mean) * (value - mean);
@@ -65,9 +65,9 @@ mod tests {
     fn the_longest_do_not_shift_the_mean() {
         let mut samples = Samples::default();
         for _ in 0..99 {
-            samples.add(1000);
+            samples.add(1000.0);
         }
-        samples.add(1_000_000_000);
+        samples.add(1e9);
         assert!((samples.mean() - 1000.0).abs() < 1e-9);
         assert!(samples.deviation() < 1.0);
     }
@@ -75,9 +75,9 @@ mod tests {
     #[test]
     fn only_the_newest_count() {
         let mut samples = Samples::default();
-        (0..KEPT).for_each(|_| samples.add(-5));
+        (0..KEPT).for_each(|_| samples.add(-5.0));
         assert_eq!((samples.count(), samples.mean()), (KEPT, 0.0));
-        (0..KEPT).for_each(|_| samples.add(7));
+        (0..KEPT).for_each(|_| samples.add(7.0));
         assert_eq!((samples.count(), samples.mean(), samples.deviation()), (KEPT, 7.0, 0.0));
     }
 }

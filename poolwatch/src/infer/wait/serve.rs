@@ -93,7 +93,7 @@ impl Waits {
         if lent.state.is_silent() && lent.borrower == Some(open.id) {
             lent.borrowed = false;
             let answered = lent.answered;
-            self.routes.get(open.route).after.add(at.saturating_sub(answered) as i64);
+            self.routes.get(open.route).after.add(at.saturating_sub(answered) as f64);
             self.place(socket, State::Idle, answered);
         }
     }
@@ -152,7 +152,7 @@ impl Waits {
         if let Some(exchanges) = measured {
             route.measure(exchanges);
         }
-        route.after.add(at.saturating_sub(answer.at) as i64);
+        route.after.add(at.saturating_sub(answer.at) as f64);
         self.conclude(start, open.route, start.begun as f64 - open.at as f64);
     }
 }

@@ -12,6 +12,8 @@ const SLICES: usize = (WINDOW * SECOND / SLICE) as usize + 1;
 const LEAST: f64 = 100_000.0;
 const PER_OCTAVE: f64 = 8.0;
 const CLASSES: usize = 162;
+/// The 95th percentile: one of twenty is longer.
+const OF: u64 = 20;
 
 #[derive(Clone, Debug)]
 struct Slice {
@@ -59,7 +61,7 @@ impl Tally {
         let seconds = |nanoseconds: f64| nanoseconds.max(0.0) / SECOND as f64;
         Some(Shown {
             mean: seconds(sum / count as f64),
-            p95: seconds(self.percentile(now, count, 0.95).min(longest)),
+            p95: seconds(self.percentile(now, count).min(longest)),
             max: seconds(longest),
             evidence,
             confidence,
@@ -78,8 +80,9 @@ impl Tally {
         self.slices.iter().filter(move |slice| slice.number >= first)
     }
 
-    fn percentile(&self, now: Time, count: u64, share: f64) -> f64 {
-        let rank = (count as f64 * share).ceil() as u64;
+    /// The one that at most one of [`OF`] exceeds.
+    fn percentile(&self, now: Time, count: u64) -> f64 {
+        let rank = count - count / OF;
         let mut before = 0;
         for class in 0..CLASSES {
             let here: u64 = self
@@ -96,6 +99,11 @@ impl Tally {
     }
 }
 
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a positive number of at most 161"
+)]
 fn class(took: f64) -> usize {
     if took < LEAST {
         return 0;

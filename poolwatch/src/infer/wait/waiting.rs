@@ -3,7 +3,7 @@
 use super::{
     super::{
         pools::PoolRef,
-        snapshot::{Inferred, Waits as Shown},
+        snapshot::{Connections, Inferred, Waits as Shown},
     },
     Tally, Waits,
     confidence::Method,
@@ -19,6 +19,15 @@ pub struct Waiting {
     pub since: Option<Time>,
     /// Waits of the last 60 s.
     pub waits: Option<Shown>,
+}
+
+impl Waiting {
+    /// What follows from the connections alone: nobody waits while one is idle.
+    pub fn by_logic(connections: &Connections) -> Self {
+        let nobody =
+            Inferred { value: 0.0, evidence: Method::Nothing.as_str(), confidence: Method::Nothing.trust() };
+        Self { pending: (connections.idle > 0).then_some(nobody), ..Self::default() }
+    }
 }
 
 impl Waits {
