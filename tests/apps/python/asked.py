@@ -97,6 +97,8 @@ class Conversation:
         lines = head.split("\r\n")
         path = (lines[0].split() + ["", ""])[1]
         length = sum(int(line.split(":")[1]) for line in lines if line.lower().startswith("content-length:"))
+        if path not in ("/continue", "/early"):
+            self.body(length)
         if path.startswith("/query"):
             self.database.query("select 1")
         elif path == "/silent":
