@@ -193,11 +193,15 @@ fn estimate(seen: &Seen, books: &Books, window: Window, size: u32) -> Estimate {
     }
 }
 
-/// Mean absolute difference; `None` when some sample lacks the value.
+/// Of the samples, at least this share must have a value: the first come before poolwatch knows the process.
+const SAID: f64 = 0.95;
+
+/// Mean absolute difference; `None` when too many samples lack the value.
 fn mean_error(samples: &[&Sample], truth: &Steps, of: impl Fn(&PoolSample) -> Option<f64>) -> Option<f64> {
     let off = |sample: &&Sample| Some((of(sample.pool()?)? - truth.at(sample.at) as f64).abs());
-    let errors: Option<Vec<f64>> = samples.iter().map(off).collect();
-    mean(errors?.into_iter())
+    let errors: Vec<f64> = samples.iter().filter_map(off).collect();
+    let enough = errors.len() as f64 >= SAID * samples.len() as f64;
+    mean(errors.into_iter()).filter(|_| enough)
 }
 
 /// Of the samples at which nobody waited, how many say so.
