@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -98,7 +99,7 @@ func (l lease) Release() {
 	l.connection.Release()
 }
 
-// PgBouncer's settings; it refuses to run as root.
+// PgBouncer's settings.
 func settings(port int) string {
 	lines := []string{
 		"[databases]",
@@ -116,9 +117,6 @@ func settings(port int) string {
 		"log_connections = 0",
 		"log_disconnections = 0",
 	}
-	if os.Geteuid() == 0 {
-		lines = append(lines, "user = postgres")
-	}
 	return strings.Join(lines, "\n") + "\n"
 }
 
@@ -126,6 +124,20 @@ func must(err error) {
 	if err != nil {
 		panic(err)
 	}
+}
+
+// It refuses to run as root, and to change its user by itself would make it forget whom to end with.
+func ordinary() *syscall.Credential {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	who, err := user.Lookup("postgres")
+	must(err)
+	id, err := strconv.ParseUint(who.Uid, 10, 32)
+	must(err)
+	group, err := strconv.ParseUint(who.Gid, 10, 32)
+	must(err)
+	return &syscall.Credential{Uid: uint32(id), Gid: uint32(group)}
 }
 
 func start(port int) {
@@ -138,7 +150,7 @@ func start(port int) {
 	command.Stderr = os.Stderr
 	// It ends with us, however we end: the signal comes when the thread that started it does.
 	runtime.LockOSThread()
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: ordinary()}
 	must(command.Start())
 	fmt.Printf("pooler %d\n", command.Process.Pid)
 	time.AfterFunc(time.Second, func() { _ = os.RemoveAll(directory) })
