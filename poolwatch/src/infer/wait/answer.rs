@@ -39,6 +39,10 @@ impl Waits {
         if let Some(thread) = answered.turn.and_then(|turn| self.threads.meet(turn.thread, answered.at)) {
             thread.last = Last::Answer;
         }
+        if self.queue.is_pooler() {
+            let borrower = self.lent.get(&answered.socket).and_then(|lent| lent.borrower);
+            self.queue.answer(answered.socket, answered.transaction, borrower);
+        }
         if answered.transaction {
             self.place(answered.socket, State::Transaction, answered.at);
         } else {
@@ -59,6 +63,8 @@ impl Waits {
             return;
         };
         let state = match (lent.marked, lent.borrowed, marks) {
+            // Its client is served by this very answer.
+            _ if self.queue.is_pooler() => State::Idle,
             (true, true, _) => State::Idle,
             (true, false, _) | (false, _, true) => State::Held,
             (false, _, false) => State::Perhaps,

@@ -35,12 +35,14 @@ impl Waits {
         let gated = !lending.is_some_and(|lending| lending.is_idle_beside(begun.socket, begun.at));
         let exchange = lent.begin(begun.socket, begun.at, gated);
         lent.marked = marked;
-        if (!lent.borrowed && !marked) || lent.first.is_none() {
+        if !lent.borrowed || lent.first.is_none() {
             lent.first = Some(exchange);
         }
         if marked && lent.borrowed {
             let first = lent.first;
             lent.mark_return(first);
+        } else if self.queue.is_pooler() {
+            self.start_by_queue(begun, exchange);
         } else if self.serves_by_threads() {
             self.start_by_thread(begun, exchange);
         } else {
@@ -125,6 +127,10 @@ impl Waits {
 
     /// A borrowing began with `exchange`, `before` nanoseconds after its demand was read.
     pub(super) fn conclude(&mut self, exchange: ExchangeRef, route: super::route::RouteId, before: f64) {
+        if before < 0.0 {
+            // What began before it was asked for is another's.
+            return;
+        }
         let usual = self.routes.get(route);
         if exchange.gated {
             let before = before - usual.before.mean();
@@ -135,7 +141,7 @@ impl Waits {
         }
     }
 
-    fn note_wait(&mut self, exchange: ExchangeRef, took: f64) {
+    pub(super) fn note_wait(&mut self, exchange: ExchangeRef, took: f64) {
         if let Some(pool) = self.lent.get(&exchange.socket).map(|lent: &Lent| lent.pool) {
             self.waited.push(super::Waited { pool, took });
         }

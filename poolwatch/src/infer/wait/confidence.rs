@@ -7,6 +7,8 @@ use super::Waits;
 pub enum Method {
     /// A probe in the pool's library.
     Uprobe,
+    /// Both sides of a pooler.
+    Pooler,
     /// Threads that sleep and are woken.
     Futex,
     /// Causes and effects of one turn.
@@ -24,6 +26,7 @@ impl Method {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Uprobe => "uprobe",
+            Self::Pooler => "pooler",
             Self::Futex => "futex",
             Self::Causal => "causal",
             Self::Demand => "demand",
@@ -35,7 +38,7 @@ impl Method {
     /// How far it is trusted at its best.
     pub const fn trust(self) -> f64 {
         match self {
-            Self::Uprobe | Self::Nothing => 0.99,
+            Self::Uprobe | Self::Pooler | Self::Nothing => 0.99,
             Self::Futex => 0.97,
             Self::Causal => 0.9,
             Self::Demand => 0.8,
@@ -56,6 +59,8 @@ impl Waits {
     pub fn method_of_pending(&self) -> Method {
         if self.borrowers.is_watched() {
             Method::Uprobe
+        } else if self.queue.is_pooler() {
+            Method::Pooler
         } else if self.watches_threads() {
             Method::Futex
         } else if self.gauge.is_blind() {
@@ -68,7 +73,7 @@ impl Waits {
     /// The method that speaks of waiting times.
     pub fn method_of_waits(&self) -> Method {
         match self.method_of_pending() {
-            exact @ (Method::Uprobe | Method::Futex) => exact,
+            exact @ (Method::Uprobe | Method::Pooler | Method::Futex) => exact,
             _ => Method::Causal,
         }
     }
@@ -78,7 +83,7 @@ impl Waits {
         let several = self.lendings.values().filter(|lending| lending.count() > 0).count() > 1;
         let shared = if several { 0.5 } else { 1.0 };
         let uncertain = match method {
-            Method::Uprobe | Method::Futex | Method::Nothing => 1.0,
+            Method::Uprobe | Method::Pooler | Method::Futex | Method::Nothing => 1.0,
             Method::Causal => self.routes.linked().sqrt() * self.steadiness(mean) * self.grounds(),
             Method::Demand | Method::DemandBlind => self.steadiness(mean) * self.grounds(),
         };

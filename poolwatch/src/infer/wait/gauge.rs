@@ -123,7 +123,7 @@ impl Waits {
         }
         let saturated = self.saturated(from);
         // Better evidence adds each wait as it ends.
-        let exact = self.borrowers.is_watched() || self.watches_threads();
+        let exact = self.borrowers.is_watched() || self.queue.is_pooler() || self.watches_threads();
         for (pool, lending) in &self.lendings {
             let sums = self.gauge.sums.entry(*pool).or_default();
             let lasted = at - from;
@@ -184,6 +184,9 @@ impl Waits {
     pub fn waiting_now(&self, pool: PoolRef, at: Time) -> f64 {
         if self.borrowers.is_watched() {
             return self.share(pool, self.borrowers.count() as f64);
+        }
+        if self.queue.is_pooler() {
+            return self.share(pool, self.queue.count() as f64);
         }
         if self.watches_threads() {
             return self.share(pool, f64::from(self.parkings.asleep)).round();

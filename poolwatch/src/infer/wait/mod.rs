@@ -10,7 +10,7 @@
 //! | `thread.rs`, `turns.rs` | what each thread read last, and how its turns lie between cause and effect |
 //! | `lent.rs`, `lending.rs` | each connection as it is lent; the idle ones of a pool in order |
 //! | `begin.rs`, `answer.rs`, `serve.rs` | what a request, its answer, a demand and its response do: the links |
-//! | `park.rs`, `borrow.rs` | better evidence: sleeping threads, probes in the pool's library |
+//! | `park.rs`, `queue.rs`, `borrow.rs` | better evidence: sleeping threads, a pooler's clients, probes in the pool's library |
 //! | `gauge.rs` | how many wait now, and the integral of it |
 //! | `tally.rs`, `confidence.rs`, `waiting.rs` | waits of the last 60 s; how far to trust them; what a pool is told |
 
@@ -23,6 +23,7 @@ mod gauge;
 mod lending;
 mod lent;
 mod park;
+mod queue;
 mod route;
 mod samples;
 mod serve;
@@ -41,6 +42,7 @@ use self::{
     lending::Lending,
     lent::{Lent, State},
     park::Parkings,
+    queue::Queue,
     route::Routes,
     thread::Threads,
     turns::Turns,
@@ -85,6 +87,7 @@ pub struct Waits {
     /// First letter and length of exchanges that are a library's own.
     returns: Vec<(u8, u32)>,
     parkings: Parkings,
+    queue: Queue,
     borrowers: Borrowers,
     gauge: Gauge,
     waited: Vec<Waited>,

@@ -43,6 +43,7 @@ impl Waits {
         let Some(id) = self.demands.add(demand.socket, demand.at, demand.turn.thread, route) else { return };
         self.routes.ask(route, demand.at);
         self.gauge.asked(demand.at, demand.route.is_some());
+        self.queue.ask(demand, id);
         if let Some(thread) = self.threads.meet(demand.turn.thread, demand.at) {
             follow(&mut self.overlapping, thread.open > 0);
             thread.ask(id, demand.at, demand.turn);
@@ -54,6 +55,7 @@ impl Waits {
         self.advance(served.at);
         if let Some(open) = self.demands.remove(served.socket) {
             self.routes.close(open.route);
+            self.queue.leave(open.id);
             if let Some(thread) = self.threads.get_mut(open.thread) {
                 thread.open = thread.open.saturating_sub(1);
             }
@@ -68,6 +70,9 @@ impl Waits {
     fn respond(&mut self, open: &Open, turn: Turn, at: Time) {
         follow(&mut self.foreign, open.thread != turn.thread);
         self.routes.get(open.route).served();
+        if self.queue.is_pooler() {
+            return;
+        }
         if self.serves_by_threads() {
             self.respond_by_thread(open, at);
         } else {
