@@ -128,7 +128,8 @@ impl Waits {
     /// A borrowing began with `exchange`, `before` nanoseconds after its demand was read.
     pub(super) fn conclude(&mut self, exchange: ExchangeRef, route: super::route::RouteId, before: f64) {
         if before < 0.0 {
-            // What began before it was asked for is another's.
+            // What began before it was asked for is another's; its own is not known, and was no long wait.
+            self.note_wait(exchange, 0.0);
             return;
         }
         let usual = self.routes.get(route);

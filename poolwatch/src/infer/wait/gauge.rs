@@ -150,8 +150,27 @@ impl Waits {
         self.gauge.at = at;
     }
 
+    /// No more connections are held than there are demands: of those whose return is not proven, the ones that were
+    /// answered longest ago were returned.
+    fn settle(&mut self) {
+        let held = |waits: &Self| {
+            let perhaps: usize = waits.lendings.values().map(Lending::perhaps).sum();
+            let lent: u32 = waits.lendings.values().map(Lending::lent).sum();
+            perhaps > 0 && lent as usize > waits.demands.count()
+        };
+        while held(self) {
+            let oldest = self.lendings.values().filter_map(Lending::oldest_perhaps).min();
+            let Some((answered, socket)) = oldest else { return };
+            if let Some(lent) = self.lent.get_mut(&socket) {
+                lent.borrowed = false;
+            }
+            self.place(socket, State::Idle, answered);
+        }
+    }
+
     /// Counts anew after something happened at `at`.
     pub fn weigh(&mut self, at: Time) {
+        self.settle();
         if at.saturating_sub(self.gauge.judged) > JUDGED {
             self.routes.judge(self.serves_by_threads());
             self.gauge.outside = self.routes.outside(at);

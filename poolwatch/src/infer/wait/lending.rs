@@ -57,6 +57,16 @@ impl Lending {
         self.silent = self.silent.saturating_sub(u32::from(state.is_silent()));
     }
 
+    /// The connection that was answered longest ago of those of which it is not proven that they were returned.
+    pub fn oldest_perhaps(&self) -> Option<(Time, SocketId)> {
+        self.perhaps.first().copied()
+    }
+
+    /// How many of these there are.
+    pub fn perhaps(&self) -> usize {
+        self.perhaps.len()
+    }
+
     /// The connection that counts as returned next, and when.
     pub fn next_returned(&self) -> Option<(Time, SocketId)> {
         self.perhaps.first().map(|(since, socket)| (since.saturating_add(PERHAPS), *socket))
