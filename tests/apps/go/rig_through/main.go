@@ -9,6 +9,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -130,6 +131,9 @@ func must(err error) {
 // ends when we do, however that happens.
 const guarded = `"$0" -q "$1" & echo $!; read -r _; kill $!`
 
+// Open as long as we are: what nobody refers to is collected, and closed.
+var guard io.Closer
+
 func start(port int) {
 	directory, err := os.MkdirTemp("", "poolwatch-pgbouncer-")
 	must(err)
@@ -138,7 +142,7 @@ func start(port int) {
 	must(os.WriteFile(file, []byte(settings(port)), 0o644))
 	shell := exec.Command("sh", "-c", guarded, os.Getenv("PGBOUNCER"), file)
 	shell.Stderr = os.Stderr
-	_, err = shell.StdinPipe()
+	guard, err = shell.StdinPipe()
 	must(err)
 	output, err := shell.StdoutPipe()
 	must(err)
