@@ -224,8 +224,14 @@ impl Plan {
     pub fn warm(&self, rig: &mut Running) -> Result<f64> {
         let long = Page { route: "plain", ms: 200.0, ..Page::default() };
         load::at_once(&rig.target, self.pool, long)?.all_good()?;
-        let even =
-            Load { even: true, seconds: 3.0, ..Self { level: Level::Rho(0.4), ..self.clone() }.load(1.0) };
+        // Requests that hold two would wait for each other for ever, if enough came at once.
+        let mix = if self.mix == Mix::Two { Mix::A } else { self.mix };
+        let even = Load {
+            mix,
+            even: true,
+            seconds: 3.0,
+            ..Self { level: Level::Rho(0.4), ..self.clone() }.load(1.0)
+        };
         let from = clock::monotonic();
         let answers = even.run(&rig.target)?;
         answers.all_good()?;

@@ -9,14 +9,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -99,7 +97,7 @@ func (l lease) Release() {
 	l.connection.Release()
 }
 
-// PgBouncer's settings.
+// PgBouncer's settings; it refuses to run as root.
 func settings(port int) string {
 	lines := []string{
 		"[databases]",
@@ -117,6 +115,9 @@ func settings(port int) string {
 		"log_connections = 0",
 		"log_disconnections = 0",
 	}
+	if os.Geteuid() == 0 {
+		lines = append(lines, "user = postgres")
+	}
 	return strings.Join(lines, "\n") + "\n"
 }
 
@@ -126,19 +127,12 @@ func must(err error) {
 	}
 }
 
-// It refuses to run as root, and to change its user by itself would make it forget whom to end with.
-func ordinary() *syscall.Credential {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	who, err := user.Lookup("postgres")
-	must(err)
-	id, err := strconv.ParseUint(who.Uid, 10, 32)
-	must(err)
-	group, err := strconv.ParseUint(who.Gid, 10, 32)
-	must(err)
-	return &syscall.Credential{Uid: uint32(id), Gid: uint32(group)}
-}
+// PgBouncer changes its user, and with that forgets any signal for its parent's death. The shell's input is ours: it
+// ends when we do, however that happens.
+const guarded = `"$0" -q "$1" & echo $!; read -r _; kill $!`
+
+// Open as long as we are: what nobody refers to is collected, and closed.
+var guard io.Closer
 
 func start(port int) {
 	directory, err := os.MkdirTemp("", "poolwatch-pgbouncer-")
@@ -146,13 +140,18 @@ func start(port int) {
 	must(os.Chmod(directory, 0o755))
 	file := filepath.Join(directory, "pgbouncer.ini")
 	must(os.WriteFile(file, []byte(settings(port)), 0o644))
-	command := exec.Command(os.Getenv("PGBOUNCER"), "-q", file)
-	command.Stderr = os.Stderr
-	// It ends with us, however we end: the signal comes when the thread that started it does.
-	runtime.LockOSThread()
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: ordinary()}
-	must(command.Start())
-	fmt.Printf("pooler %d\n", command.Process.Pid)
+	shell := exec.Command("sh", "-c", guarded, os.Getenv("PGBOUNCER"), file)
+	shell.Stderr = os.Stderr
+	guard, err = shell.StdinPipe()
+	must(err)
+	output, err := shell.StdoutPipe()
+	must(err)
+	must(shell.Start())
+	var pid int
+	_, err = fmt.Fscan(output, &pid)
+	must(err)
+	fmt.Printf("pooler %d\n", pid)
+	// It has read them by then.
 	time.AfterFunc(time.Second, func() { _ = os.RemoveAll(directory) })
 }
 
