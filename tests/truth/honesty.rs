@@ -121,7 +121,8 @@ fn borrowers_that_give_up() -> Result<()> {
     tells(&row)
 }
 
-/// Four users with two of five connections each: somebody always gets on.
+/// Four users with two of five connections each: somebody always gets on. A connection that is held while another
+/// one is used shows nothing on the wire: used is too low by at most one for each of them.
 fn requests_that_hold_two(rig: Rig) -> Result<()> {
     let plan = Plan::new(rig, Mix::Two, Level::Users(4));
     let outcome = plan.run()?;
@@ -129,7 +130,7 @@ fn requests_that_hold_two(rig: Rig) -> Result<()> {
     let second = outcome.books.of(|route| route == "two-second").waits().context("second borrowers")?;
     println!("second connections: {second:?}");
     let row = row(&outcome);
-    ensure!(row.seen.used_error.is_some_and(|error| error <= 0.5), "used is off: {:?}", row.seen.used_error);
+    ensure!(row.seen.used_error.is_some_and(|error| error <= 2.0), "used is off: {:?}", row.seen.used_error);
     honest(rig, &row)
 }
 
