@@ -50,7 +50,7 @@ impl Method {
 /// Samples of the time before borrowing from which it is taken as known.
 const KNOWN: f64 = 30.0;
 /// Share of what varies before a borrowing that may go into an estimate, as measured.
-const HALF: f64 = 0.5;
+const VARIES: f64 = 0.65;
 /// Mean wait below which its share in the uncertainty is that of this, in nanoseconds.
 const SHORT: f64 = 1_000_000.0;
 
@@ -93,7 +93,7 @@ impl Waits {
     /// Close to 1 where the wait is long against what varies before it.
     fn steadiness(&mut self, mean: f64) -> f64 {
         let mean = mean.max(SHORT);
-        mean / (mean + HALF * self.routes.unsteadiness())
+        mean / (mean + VARIES * self.routes.unsteadiness())
     }
 
     fn grounds(&self) -> f64 {
