@@ -81,7 +81,9 @@ fn books_are_the_librarys(rig: Rig) -> Result<()> {
         waits.tell("waiting");
         // Who has been handed a connection and has not run yet waits by the books, and not by the library.
         let both = (own.own + waits.own - own.books - waits.books).abs();
-        ensure!(both <= 0.05, "the library counts {both:.3} more or fewer borrowers");
+        // A request that is on its way through a pooler is one more of either, by as much as the machine is slow.
+        let allowed = 0.02 * (own.own + waits.own).max(2.5);
+        ensure!(both <= allowed, "the library counts {both:.3} more or fewer borrowers");
         ensure!(waits.off() <= HANDED_OVER, "the library counts otherwise");
     }
     ensure!(own.off() <= HANDED_OVER, "the library counts otherwise");
