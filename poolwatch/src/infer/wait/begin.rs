@@ -3,6 +3,7 @@
 use super::{
     Waits,
     demand::DemandId,
+    follow,
     lent::{ExchangeRef, Lent, State},
     thread::Last,
 };
@@ -65,8 +66,10 @@ impl Waits {
         if demand.lent == Some(begun.socket) && demand.start.is_some() {
             return;
         }
+        let first = demand.start.is_none();
         demand.lent = Some(begun.socket);
         demand.start = Some(exchange);
+        follow(&mut self.further, !first);
         let (at, slept, route) = (demand.at, demand.slept, demand.route);
         self.bound(begun.socket, begun.at);
         let before = begun.at.saturating_sub(at) as f64;

@@ -83,7 +83,8 @@ impl Waits {
         let several = self.lendings.values().filter(|lending| lending.count() > 0).count() > 1;
         let shared = if several { 0.5 } else { 1.0 };
         let uncertain = match method {
-            Method::Uprobe | Method::Pooler | Method::Futex | Method::Nothing => 1.0,
+            Method::Uprobe | Method::Pooler | Method::Nothing => 1.0,
+            Method::Futex => (1.0 - self.further) * (1.0 - self.further),
             Method::Causal => self.routes.linked().sqrt() * self.steadiness(mean) * self.grounds(),
             Method::Demand | Method::DemandBlind => self.steadiness(mean) * self.grounds(),
         };

@@ -78,6 +78,8 @@ pub struct Waits {
     overlapping: f64,
     /// Responses that another thread wrote than the one that read the demand.
     foreign: f64,
+    /// Borrowings that are not their demand's first: how long these waited is not known.
+    further: f64,
     /// Turns from reading a demand to its first request.
     starts: Turns,
     /// Turns from reading an answer to the response.
