@@ -108,12 +108,14 @@ fn a_reset_in_mid_result_is_counted_as_reset() -> Result<()> {
     let port = relay.local_addr()?.port();
     let agent = agent(port)?;
     let server_port = server.port();
+    let (say, has_read) = std::sync::mpsc::channel();
     let relaying = std::thread::spawn(move || -> Result<()> {
         let (near, _) = relay.accept()?;
         let far = TcpStream::connect(("127.0.0.1", server_port))?;
         let (mut from, mut to) = (near.try_clone()?, far.try_clone()?);
         let up = std::thread::spawn(move || std::io::copy(&mut from, &mut to));
         std::io::copy(&mut (&far).take(400_000), &mut &near)?;
+        has_read.recv()?;
         will_reset(&near)?;
         // Both copies of the descriptor must go, and the other is in a thread that reads from it.
         near.shutdown(std::net::Shutdown::Read)?;
@@ -121,6 +123,7 @@ fn a_reset_in_mid_result_is_counted_as_reset() -> Result<()> {
         Ok(())
     });
     let mut stream = in_mid_result(port)?;
+    say.send(())?;
     let mut rest = Vec::new();
     let read = stream.read_to_end(&mut rest);
     relaying.join().map_err(|_| anyhow::anyhow!("a panic"))??;

@@ -9,7 +9,7 @@ use super::{
     Core,
     connection::Standing,
     fact::Fact,
-    wait::{Answered, Waited, Waiting, Waits, nanoseconds},
+    wait::{Answered, Waited, Waiting, Waits},
 };
 use crate::event::{Begun, ProcessId, Query, Request, RequestKind, SECOND, Time, Transaction};
 
@@ -98,7 +98,7 @@ impl Core {
             pool.tally.add(self.now, took);
             pool.announce(facts);
             let (labels, pid) = (Arc::clone(&pool.labels), process.pid);
-            facts.push(Fact::Waited { labels, pid, took: whole(&mut pool.owed, took) });
+            facts.push(Fact::Waited { labels, pid, took: pool.tally.whole(took) });
         }
         self.waited = waited;
         let gave_up = self.waits.get_mut(&process).and_then(Waits::take_gave_up);
@@ -128,9 +128,7 @@ impl Core {
                 let (Some(pool), Some(waits)) = (self.pools.get_mut(id), self.waits.get_mut(&process)) else {
                     continue;
                 };
-                let (pending, silent) = waits.take_elapsed(id);
-                pool.unsaid.0 = pool.unsaid.0.saturating_add(pending);
-                pool.unsaid.1 = pool.unsaid.1.saturating_add(silent);
+                pool.unsaid.add(waits.take_elapsed(id));
                 pool.silent = waits.silent(id);
                 pool.waiting = waits.waiting(id, &pool.tally, at);
             }
@@ -149,22 +147,4 @@ impl Core {
 /// A pool's library does this when it takes a connection back.
 pub(super) fn takes_back(query: &Query) -> bool {
     query.summary.split([' ', ';']).any(|word| RETURNS.contains(&word))
-}
-
-/// A wait as it is told: what came out below zero is taken from the next ones, so that the sum stays true.
-fn whole(owed: &mut f64, took: f64) -> Time {
-    let due = took + *owed;
-    *owed = due.min(0.0);
-    nanoseconds(due)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_noise_made_too_much_is_taken_from_the_next() {
-        let mut owed = 0.0;
-        assert_eq!([5.0, -3.0, 2.0, 4.0].map(|took| whole(&mut owed, took)), [5, 0, 0, 3]);
-    }
 }

@@ -4,12 +4,12 @@
 //! A pool now and then replaces connections, too; only when most connections that ended, and most leases,
 //! were of this kind is it worth a word.
 
-use super::status::ENOUGH;
+use super::{
+    status::ENOUGH,
+    window::{Sum, Window},
+};
 use crate::event::{SECOND, Time};
 
-/// Seconds of the window.
-const WINDOW: u64 = 60;
-const BUCKETS: usize = 60;
 /// How much longer than its only lease such a connection may live: to log in, and to be closed.
 const SLACK: Time = 2 * SECOND;
 
@@ -23,61 +23,36 @@ struct Counts {
     single: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Bucket {
-    second: u64,
-    counts: Counts,
+impl Sum for Counts {
+    fn add(&mut self, other: &Self) {
+        self.leases += other.leases;
+        self.ended += other.ended;
+        self.single += other.single;
+    }
 }
 
-/// The last 60 seconds of one pool. Its buckets are made with the first event.
+/// The last 60 seconds of one pool.
 #[derive(Clone, Debug, Default)]
 pub struct Churn {
-    buckets: Vec<Bucket>,
+    window: Window<Counts>,
 }
 
 impl Churn {
     /// A lease ended.
     pub fn lease(&mut self, at: Time) {
-        self.count(at, |counts| counts.leases += 1);
+        self.window.add(at, &Counts { leases: 1, ..Counts::default() });
     }
 
     /// A connection ended that had lived so long; `lease` = the length of its lease, if it had only one.
     pub fn end(&mut self, at: Time, lived: Time, lease: Option<Time>) {
         let single = lease.is_some_and(|took| lived <= took.saturating_add(SLACK));
-        self.count(at, |counts| {
-            counts.ended += 1;
-            counts.single += u64::from(single);
-        });
+        self.window.add(at, &Counts { ended: 1, single: u64::from(single), leases: 0 });
     }
 
     /// Most connections and most leases of the last 60 s were one and the same.
     pub fn is_per_query(&self, now: Time) -> bool {
-        let mut sum = Counts::default();
-        let second = now / SECOND;
-        for Bucket { second: of, counts } in &self.buckets {
-            if *of <= second && second - of < WINDOW {
-                sum.leases += counts.leases;
-                sum.ended += counts.ended;
-                sum.single += counts.single;
-            }
-        }
+        let sum = self.window.sums(now);
         sum.single >= ENOUGH && sum.single * 2 > sum.ended && sum.single * 2 > sum.leases
-    }
-
-    fn count(&mut self, at: Time, add: impl FnOnce(&mut Counts)) {
-        if self.buckets.is_empty() {
-            self.buckets = vec![Bucket::default(); BUCKETS];
-        }
-        let second = at / SECOND;
-        let index = usize::try_from(second % WINDOW).unwrap_or(0);
-        let Some(bucket) = self.buckets.get_mut(index) else { return };
-        if bucket.second < second {
-            *bucket = Bucket { second, counts: Counts::default() };
-        }
-        // What is older than its bucket is out of the window.
-        if bucket.second == second {
-            add(&mut bucket.counts);
-        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     size::Size,
     snapshot::{Connections, MaxSource, Requests},
     status::{self, Grounds},
-    wait::{Tally, Waiting},
+    wait::{Elapsed, Tally, Waiting},
     window::{Sums, WINDOW, Window},
 };
 use crate::event::{Process, SECOND, SocketId, Time};
@@ -57,16 +57,14 @@ pub struct Pool {
     pub tally: Tally,
     /// Connections that are lent although nothing on the wire says so.
     pub silent: u32,
-    /// Request- and connection-time to be told with the next integrals: waiting, and silently lent.
-    pub unsaid: (Time, Time),
-    /// What noise made too much of waits that were told, in nanoseconds.
-    pub owed: f64,
+    /// To be told with the next integrals.
+    pub unsaid: Elapsed,
     born: Time,
     told_until: Time,
     seen: bool,
     used: Integral,
     saturation: Option<Saturation>,
-    window: Window,
+    window: Window<Sums>,
     requests: u64,
     status: Status,
 }
@@ -91,8 +89,7 @@ impl Pool {
             waiting: Waiting::default(),
             tally: Tally::default(),
             silent: 0,
-            unsaid: (0, 0),
-            owed: 0.0,
+            unsaid: Elapsed::default(),
             born: at,
             told_until: at,
             seen: false,
@@ -237,7 +234,7 @@ impl Pool {
             saturation.take()
         });
         let lifetime = at.saturating_sub(self.told_until);
-        let (pending, silent) = std::mem::take(&mut self.unsaid);
+        let Elapsed { pending, silent } = std::mem::take(&mut self.unsaid);
         let used = self.used.take(at).saturating_add(silent);
         self.told_until = self.told_until.max(at);
         if lifetime == 0 && used == 0 && saturated == 0 && pending == 0 {

@@ -1,7 +1,7 @@
 //! Sums over the last 60 seconds, in buckets of one second.
 //!
-//! In come answered requests with the moment of their end, out go sums as of a moment. A request that is
-//! older than what its bucket holds already is left out: it is out of the window or nearly so.
+//! In comes what is counted with its moment, answered requests with that of their end; out go sums as of a moment.
+//! What is older than what its bucket holds already is left out: it is out of the window or nearly so.
 
 use crate::event::{SECOND, Time};
 
@@ -25,15 +25,6 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Adds another's.
-    pub fn add(&mut self, other: &Self) {
-        self.requests = self.requests.saturating_add(other.requests);
-        self.timed = self.timed.saturating_add(other.timed);
-        self.duration = self.duration.saturating_add(other.duration);
-        self.slow = self.slow.saturating_add(other.slow);
-        self.errors = self.errors.saturating_add(other.errors);
-    }
-
     /// Mean duration in seconds; 0 without requests.
     pub fn mean_seconds(&self) -> f64 {
         ratio(self.duration, self.timed) / SECOND as f64
@@ -54,21 +45,37 @@ fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
+/// What can be summed up.
+pub trait Sum: Clone + Copy + Default {
+    /// Adds another's.
+    fn add(&mut self, other: &Self);
+}
+
+impl Sum for Sums {
+    fn add(&mut self, other: &Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.timed = self.timed.saturating_add(other.timed);
+        self.duration = self.duration.saturating_add(other.duration);
+        self.slow = self.slow.saturating_add(other.slow);
+        self.errors = self.errors.saturating_add(other.errors);
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default)]
-struct Bucket {
+struct Bucket<T> {
     second: u64,
-    sums: Sums,
+    sums: T,
 }
 
-/// The last 60 seconds of one pool. Its buckets are made with the first request.
+/// The last 60 seconds of one pool. Its buckets are made with the first event.
 #[derive(Clone, Debug, Default)]
-pub struct Window {
-    buckets: Vec<Bucket>,
+pub struct Window<T> {
+    buckets: Vec<Bucket<T>>,
 }
 
-impl Window {
+impl<T: Sum> Window<T> {
     /// Counts what ended at `at`.
-    pub fn add(&mut self, at: Time, sums: &Sums) {
+    pub fn add(&mut self, at: Time, sums: &T) {
         if self.buckets.is_empty() {
             self.buckets = vec![Bucket::default(); BUCKETS];
         }
@@ -76,17 +83,18 @@ impl Window {
         let index = usize::try_from(second % WINDOW).unwrap_or(0);
         let Some(bucket) = self.buckets.get_mut(index) else { return };
         if bucket.second < second {
-            *bucket = Bucket { second, sums: Sums::default() };
+            *bucket = Bucket { second, sums: T::default() };
         }
+        // What is older than its bucket is out of the window.
         if bucket.second == second {
             bucket.sums.add(sums);
         }
     }
 
     /// Sums of the 60 seconds up to the one of `now`.
-    pub fn sums(&self, now: Time) -> Sums {
+    pub fn sums(&self, now: Time) -> T {
         let second = now / SECOND;
-        let mut all = Sums::default();
+        let mut all = T::default();
         for bucket in &self.buckets {
             if bucket.second <= second && second - bucket.second < WINDOW {
                 all.add(&bucket.sums);
@@ -115,7 +123,7 @@ mod tests {
 
     #[test]
     fn ratios_without_requests_are_zero() {
-        let none = Window::default().sums(5);
+        let none = Window::<Sums>::default().sums(5);
         assert_eq!((none.mean_seconds(), none.error_ratio(), none.slow_ratio()), (0.0, 0.0, 0.0));
         assert_eq!((ONE.mean_seconds(), ONE.error_ratio()), (0.5, 1.0));
     }

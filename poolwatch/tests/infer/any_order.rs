@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use poolwatch::{
     event::{
-        Declared, Ending, Event, Outcome, Process, ProcessId, Query, QueryId, Request, RequestKind, Server,
-        SocketId, SqlState, Statement, Time, Transaction,
+        Ending, Event, Outcome, ProcessId, Query, QueryId, Request, RequestKind, Server, SocketId, SqlState,
+        Statement, Time, Transaction,
     },
     infer::{fact::Fact, settings::Settings, snapshot::Snapshot},
 };
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 use crate::{
     living::{Living, time},
-    world::{World, request, server},
+    world::{World, process, request, server},
 };
 
 /// Latest moment, in milliseconds: before an ended process is forgotten.
@@ -42,18 +42,7 @@ fn place() -> impl Strategy<Value = Server> {
 }
 
 fn told() -> impl Strategy<Value = Event> {
-    (holder(), prop::sample::select(vec!["api", "worker"])).prop_map(|(id, service)| {
-        let (name, service) = ("app".to_owned(), service.to_owned());
-        Event::Process(Process {
-            id,
-            name,
-            service,
-            container: None,
-            pod: None,
-            namespace: None,
-            declared: Declared::default(),
-        })
-    })
+    (holder(), prop::sample::select(vec!["api", "worker"])).prop_map(|(id, service)| process(id, service))
 }
 
 fn opened() -> impl Strategy<Value = Event> {

@@ -7,18 +7,13 @@ GET /truth   `S at used idle waiting total` each 10 ms by the library's own coun
 """
 
 import os
-import signal
-import sys
 import threading
 import time
-from socketserver import StreamRequestHandler, ThreadingTCPServer
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
+import threaded
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-
-# Threads that wait for the interpreter lock would blur the truth by its default slice of 5 ms.
-sys.setswitchinterval(0.0005)
 
 # Address, port, user and database come from PG* in the environment, as libpq reads them.
 engine = create_engine(
@@ -86,55 +81,22 @@ SHAPES = {
 }
 
 
-def answer(path, arguments):
+def answer(path, query_string):
     if path == "/truth":
-        return 200, "\n".join(rows) + "\n"
+        return 200, "text/plain", "\n".join(rows) + "\n"
     shape = SHAPES.get(path)
     if shape is None:
-        return 404, "no such page"
+        return 404, "text/plain", "no such page"
+    arguments = {name: float(value) for name, value in parse_qsl(query_string)}
     try:
         time.sleep(arguments.get("pre", 0) / 1000)
         shape(arguments.get("ms", 0), arguments.get("gap", 0))
         time.sleep(arguments.get("post", 0) / 1000)
-        return 200, "ok"
+        return 200, "text/plain", "ok"
     except Exception as error:  # noqa: BLE001 - whatever went wrong is the client's to see
-        return 503, str(error)
-
-
-REASONS = {200: "OK", 404: "Not Found", 503: "Service Unavailable"}
-
-
-class Handler(StreamRequestHandler):
-    """Just enough HTTP/1.1. The standard library's handler parses each request's headers as e-mail, under the
-    interpreter lock: that would hold up the threads whose queries have just been answered."""
-
-    disable_nagle_algorithm = True
-    wbufsize = 65536
-
-    def handle(self):
-        while line := self.rfile.readline():
-            while self.rfile.readline() not in (b"\r\n", b"\n", b""):
-                pass
-            url = urlsplit(line.split()[1].decode())
-            status, body = answer(url.path, {name: float(value) for name, value in parse_qsl(url.query)})
-            head = f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: text/plain\r\n"
-            self.wfile.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
-            self.wfile.flush()
-
-
-class Server(ThreadingTCPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 2048
-
-
-def main():
-    server = Server(("127.0.0.1", int(os.environ.get("PORT", "0"))), Handler)
-    threading.Thread(target=sample, daemon=True).start()
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    print(f"listening {server.server_address[1]}", flush=True)
-    server.serve_forever()
+        return 503, "text/plain", str(error)
 
 
 if __name__ == "__main__":
-    main()
+    threading.Thread(target=sample, daemon=True).start()
+    threaded.serve(answer)

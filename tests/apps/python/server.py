@@ -10,19 +10,14 @@ GET /truth         [[at_ns, used, total], ...] since the start
 
 import json
 import os
-import signal
-import sys
 import threading
 import time
-from socketserver import StreamRequestHandler, ThreadingTCPServer
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import psycopg2
+import threaded
 from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
-
-# Threads that wait for the interpreter lock would blur the truth by its default slice of 5 ms.
-sys.setswitchinterval(0.0005)
 
 
 def connect():
@@ -101,57 +96,21 @@ def history(_):
         return list(truth.rows)
 
 
-REASONS = {200: "OK", 404: "Not Found", 500: "Internal Server Error"}
 PAGES = {"/query": query, "/pool": own, "/truth": history}
 
 
-class Handler(StreamRequestHandler):
-    """Just enough HTTP/1.1. The standard library's handler parses each request's headers as e-mail, under the
-    interpreter lock: that would hold up the threads whose queries have just been answered."""
-
-    disable_nagle_algorithm = True
-    wbufsize = 65536
-
-    def handle(self):
-        while line := self.rfile.readline():
-            while self.rfile.readline() not in (b"\r\n", b"\n", b""):
-                pass
-            url = urlsplit(line.split()[1].decode())
-            self.send(*self.answer(url))
-
-    def answer(self, url):
-        page = PAGES.get(url.path)
-        if page is None:
-            return 404, {"error": "no such page"}
+def answer(path, query_string):
+    page = PAGES.get(path)
+    if page is None:
+        status, body = 404, {"error": "no such page"}
+    else:
         try:
-            return 200, page(parse_qs(url.query))
+            status, body = 200, page(parse_qs(query_string))
         except Exception as error:  # noqa: BLE001 - whatever went wrong is the client's to see
-            return 500, {"error": str(error)}
-
-    def send(self, status, body):
-        data = json.dumps(body).encode()
-        head = f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
-        self.wfile.write(head.encode() + data)
-        self.wfile.flush()
-
-
-class Server(ThreadingTCPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 512
-
-
-def main():
-    server = Server(("127.0.0.1", int(os.environ.get("PORT", "0"))), Handler)
-    print(f"listening {server.server_address[1]}", flush=True)
-
-    def stop(*_):
-        threading.Thread(target=server.shutdown).start()
-
-    signal.signal(signal.SIGTERM, stop)
-    server.serve_forever()
-    pool.dispose()
+            status, body = 500, {"error": str(error)}
+    return status, "application/json", json.dumps(body)
 
 
 if __name__ == "__main__":
-    main()
+    threaded.serve(answer)
+    pool.dispose()

@@ -55,6 +55,13 @@ pub struct Window {
     pub to: i128,
 }
 
+impl Window {
+    /// Its length.
+    pub const fn seconds(&self) -> f64 {
+        (self.to - self.from) as f64 / 1e9
+    }
+}
+
 /// Everything that it noted.
 #[derive(Clone, Debug, Default)]
 pub struct Books {

@@ -145,7 +145,7 @@ fn measured(books: &Books, window: Window) -> Measured {
     let Waits { count, mean, p95, p99 } = books.waits().unwrap_or(none);
     let waiting = books.waiting();
     Measured {
-        seconds: (window.to - window.from) as f64 / 1e9,
+        seconds: window.seconds(),
         count,
         timeouts: books.ended(End::TimedOut),
         mean,

@@ -172,7 +172,7 @@ pub struct Running {
     process: Process,
     /// The process with the pool.
     pid: u32,
-    /// How long an unhindered message takes to where the pool is, in nanoseconds.
+    /// How long an unhindered message takes to where the pool is and back, in nanoseconds.
     transit: i128,
     /// Where requests go.
     pub target: Arc<Target>,
@@ -231,6 +231,11 @@ impl Running {
         if self.rig == Rig::PgBouncer {
             self.transit = ways.get(ways.len() / 2).copied().unwrap_or(0);
         }
+    }
+
+    /// How long an unhindered message takes to where the pool is and back, in seconds.
+    pub const fn transit(&self) -> f64 {
+        self.transit as f64 / 1e9
     }
 
     /// What it has logged.

@@ -88,6 +88,8 @@ pub struct Outcome {
     pub answers: Answers,
     /// What each borrower costs on top of what it asks for, in milliseconds, without load.
     pub overhead: f64,
+    /// How long an unhindered message takes to a pool in another process and back, in seconds.
+    pub transit: f64,
     /// What the live agent said.
     pub seen: Option<Seen>,
 }
@@ -216,7 +218,8 @@ impl Plan {
     fn conclude(&self, rig: &Running, from: i128, overhead: f64, answers: Answers) -> Result<Outcome> {
         let window = Window { from, to: clock::monotonic() };
         let books = rig.books()?.within(Window { from, to: i128::MAX });
-        Ok(Outcome { plan: self.clone(), window, books, answers, overhead, seen: None })
+        let transit = rig.transit();
+        Ok(Outcome { plan: self.clone(), window, books, answers, overhead, transit, seen: None })
     }
 
     /// Fills the pool, lets runtimes compile what they compile, and finds what a request that borrows costs on top of

@@ -3,7 +3,7 @@
 //! In come its lines, out come three numbers. A test that prints `SKIP <test>: <reason>` passes as far
 //! as the runner knows: it is taken from the passed ones and counted as skipped, once per test.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 /// The books of one run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -18,7 +18,22 @@ pub struct Count {
     pub skips: BTreeSet<String>,
     /// Skips of checks, which the runner has not counted as passed.
     outside: u64,
+    /// What failed tests said last.
+    pub said: Vec<Said>,
+    listening: bool,
 }
+
+/// The last lines of a failed test.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Its name.
+    pub test: String,
+    /// At most [`LAST`].
+    pub lines: VecDeque<String>,
+}
+
+/// Lines of a failed test that are told again at the end.
+const LAST: usize = 6;
 
 impl Count {
     /// A check is fine.
@@ -40,6 +55,7 @@ impl Count {
 
     /// One line of the test runner.
     pub fn read(&mut self, line: &str) {
+        self.listen(line);
         if let Some(result) = line.trim_start().strip_prefix("test result: ") {
             self.ok += number_before(result, " passed");
             self.failed += number_before(result, " failed");
@@ -50,6 +66,25 @@ impl Count {
             self.failures.push(test.to_owned());
         } else if let Some(skip) = skip(line) {
             self.skips.insert(skip.to_owned());
+        }
+    }
+
+    /// Between `failures:` and the list of their names is what failed tests printed.
+    fn listen(&mut self, line: &str) {
+        if line == "failures:" || line == "successes:" || line.starts_with("test result: ") {
+            self.listening = line == "failures:";
+        } else if self.listening {
+            let test = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----"));
+            if let Some(test) = test {
+                self.said.push(Said { test: test.to_owned(), lines: VecDeque::new() });
+            } else if let Some(said) =
+                self.said.last_mut().filter(|_| !line.starts_with("    ") && !line.is_empty())
+            {
+                said.lines.push_back(line.to_owned());
+                if said.lines.len() > LAST {
+                    said.lines.pop_front();
+                }
+            }
         }
     }
 
@@ -96,6 +131,16 @@ mod tests {
         let count = count(&[result, "test a::b ... FAILED", bad]);
         assert_eq!((count.passed(), count.failed, count.skipped()), (13, 2, 1));
         assert_eq!(count.failures, ["a::b"]);
+    }
+
+    #[test]
+    fn what_a_failed_test_said_last_is_kept() {
+        let first = ["successes:", "---- fine stdout ----", "fine", "failures:", "---- bad stdout ----"];
+        let last =
+            ["1", "2", "3", "4", "5", "6", "Error: 7", "", "failures:", "    bad", "test result: FAILED."];
+        let count = count(&[&first[..], &last[..]].concat());
+        let lines = ["2", "3", "4", "5", "6", "Error: 7"].map(str::to_owned);
+        assert_eq!(count.said, [Said { test: "bad".to_owned(), lines: lines.into() }]);
     }
 
     #[test]

@@ -171,6 +171,10 @@ fn conclude(count: &Count) -> ExitCode {
     for skip in &count.skips {
         println!("skipped: {skip}");
     }
+    for said in &count.said {
+        println!("{} said last:", said.test);
+        said.lines.iter().for_each(|line| println!("    {line}"));
+    }
     for failure in &count.failures {
         println!("failed: {failure}");
     }

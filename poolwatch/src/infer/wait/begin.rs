@@ -1,13 +1,14 @@
 //! A request begins: whose borrowing is it, and had it to wait?
 
 use super::{
-    Waits,
+    Waited, Waits,
     demand::DemandId,
     follow,
     lent::{ExchangeRef, Lent, State},
+    route::RouteId,
     thread::Last,
 };
-use crate::event::{Begun, Time};
+use crate::event::{Begun, SocketId, Time};
 
 /// A connection that was silent for so long shows how many turns lie before a request.
 const LONG: Time = 5_000_000;
@@ -122,14 +123,14 @@ impl Waits {
         self.bound(begun.socket, begun.at);
     }
 
-    fn bound(&mut self, socket: crate::event::SocketId, at: Time) {
+    fn bound(&mut self, socket: SocketId, at: Time) {
         if let Some(lent) = self.lent.get_mut(&socket) {
             lent.boundary = lent.boundary.max(at);
         }
     }
 
     /// A borrowing began with `exchange`, `before` nanoseconds after its demand was read.
-    pub(super) fn conclude(&mut self, exchange: ExchangeRef, route: super::route::RouteId, before: f64) {
+    pub(super) fn conclude(&mut self, exchange: ExchangeRef, route: RouteId, before: f64) {
         if before < 0.0 {
             // What began before it was asked for is another's; its own is not known, and was no long wait.
             self.note_wait(exchange, 0.0);
@@ -147,7 +148,7 @@ impl Waits {
 
     pub(super) fn note_wait(&mut self, exchange: ExchangeRef, took: f64) {
         if let Some(pool) = self.lent.get(&exchange.socket).map(|lent: &Lent| lent.pool) {
-            self.waited.push(super::Waited { pool, took });
+            self.waited.push(Waited { pool, took });
         }
     }
 }

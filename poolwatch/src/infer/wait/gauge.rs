@@ -9,20 +9,19 @@ use std::collections::BTreeMap;
 use super::{
     super::pools::PoolRef,
     Waits, follow,
-    lending::{Lending, PERHAPS},
+    lending::{HANDED, Lending, PERHAPS},
     lent::State,
     nanoseconds,
+    rate::Rate,
 };
 use crate::event::{SECOND, Time};
 
 /// How often routes are judged anew.
 const JUDGED: Time = SECOND / 10;
-/// Time constant of the rate of all demands.
-const MEMORY: f64 = 5.0 * SECOND as f64;
 /// Per event, what was learned while a connection was idle fades by so much.
 const FADES: f64 = 0.9999;
 /// What [`PERHAPS`] leaves to the time of a handover.
-const RETURNED: Time = PERHAPS - 2_000_000;
+const RETURNED: Time = PERHAPS - HANDED;
 
 /// One pool's integrals, in nanoseconds of one request or connection.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,8 +39,7 @@ pub struct Gauge {
     at: Time,
     judged: Time,
     outside: f64,
-    rate: f64,
-    rated: Time,
+    rate: Rate,
     /// Demands outside borrowings, and demands, integrated while a connection was surely idle.
     idle_outside: f64,
     idle_demands: f64,
@@ -54,13 +52,8 @@ pub struct Gauge {
 impl Gauge {
     /// A demand came.
     pub fn asked(&mut self, at: Time, readable: bool) {
-        self.rate = self.rate(at) + 1.0 / MEMORY;
-        self.rated = at;
+        self.rate.see(at);
         follow(&mut self.unreadable, !readable);
-    }
-
-    fn rate(&self, at: Time) -> f64 {
-        self.rate * (-(at.saturating_sub(self.rated) as f64) / MEMORY).exp()
     }
 
     /// Most demands have no readable route.
@@ -145,7 +138,7 @@ impl Waits {
             let lasted = (at - from) as f64;
             let outside = (self.demands.count() as f64 - lent).max(0.0);
             gauge.idle_outside = gauge.idle_outside * FADES + outside * lasted;
-            gauge.idle_demands = gauge.idle_demands * FADES + gauge.rate(at) * lasted;
+            gauge.idle_demands = gauge.idle_demands * FADES + gauge.rate.at(at) * lasted;
         }
         self.gauge.at = at;
     }
@@ -179,7 +172,7 @@ impl Waits {
         let (open, outside) = if self.gauge.is_blind() {
             let gauge = &self.gauge;
             let each = if gauge.idle_demands > 0.0 { gauge.idle_outside / gauge.idle_demands } else { 0.0 };
-            (self.demands.count() as f64, gauge.rate(at) * each)
+            (self.demands.count() as f64, gauge.rate.at(at) * each)
         } else {
             (f64::from(self.routes.open()), self.gauge.outside)
         };

@@ -10,7 +10,7 @@ use crate::event::{SocketId, Time};
 /// Time after which a connection that was not proven to be returned counts as returned.
 pub const PERHAPS: Time = 50_000_000;
 /// Time in which a returned connection goes to a waiter, in the quickest libraries and languages.
-const HANDED: Time = 2_000_000;
+pub const HANDED: Time = 2_000_000;
 
 /// The connections of one pool.
 #[derive(Debug, Default)]

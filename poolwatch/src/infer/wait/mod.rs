@@ -11,7 +11,7 @@
 //! | `lent.rs`, `lending.rs` | each connection as it is lent; the idle ones of a pool in order |
 //! | `begin.rs`, `answer.rs`, `serve.rs` | what a request, its answer, a demand and its response do: the links |
 //! | `park.rs`, `queue.rs`, `borrow.rs` | better evidence: sleeping threads, a pooler's clients, probes in the pool's library |
-//! | `gauge.rs` | how many wait now, and the integral of it |
+//! | `gauge.rs`, `rate.rs` | how many wait now, and the integral of it; how often demands come |
 //! | `tally.rs`, `confidence.rs`, `waiting.rs` | waits of the last 60 s; how far to trust them; what a pool is told |
 
 mod answer;
@@ -24,6 +24,7 @@ mod lending;
 mod lent;
 mod park;
 mod queue;
+mod rate;
 mod route;
 mod samples;
 mod serve;
@@ -34,7 +35,11 @@ mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
 
-pub use self::{answer::Answered, tally::Tally, waiting::Waiting};
+pub use self::{
+    answer::Answered,
+    tally::Tally,
+    waiting::{Elapsed, Waiting},
+};
 use self::{
     borrow::Borrowers,
     demand::Demands,
@@ -104,7 +109,7 @@ impl Waits {
         self.advance(at);
         let state = if idle { State::Idle } else { State::Perhaps };
         self.lent.insert(socket, Lent::new(pool, state, at));
-        self.lendings.entry(pool).or_default().add(socket, state, at);
+        self.lending(pool).add(socket, state, at);
         self.weigh(at);
     }
 

@@ -43,7 +43,8 @@ impl Queue {
 
     /// A client does not wait any more.
     pub fn leave(&mut self, id: DemandId) {
-        if let Some(place) = self.waiting.iter().position(|waiting| *waiting == id) {
+        // Who leaves out of turn came last, mostly.
+        if let Some(place) = self.waiting.iter().rposition(|waiting| *waiting == id) {
             self.waiting.remove(place);
         }
     }

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{super::limits, samples::Samples};
-use crate::event::{SECOND, Time};
+use super::{super::limits, rate::Rate, samples::Samples};
+use crate::event::Time;
 
-/// Time constant of a route's rate.
-const MEMORY: f64 = 5.0 * SECOND as f64;
 /// Served demands after which older ones weigh half.
 const HALVED: f64 = 2000.0;
 /// Served demands below which a route is taken for one that borrows.
@@ -32,15 +30,13 @@ pub struct Route {
     served: f64,
     linked: f64,
     fresh: f64,
-    rate: f64,
-    rated: Time,
+    rate: Rate,
     lengths: [u32; LENGTHS],
 }
 
 impl Route {
     fn ask(&mut self, at: Time) {
-        self.rate = self.rate(at) + 1.0 / MEMORY;
-        self.rated = at;
+        self.rate.see(at);
         self.open += 1;
     }
 
@@ -76,11 +72,6 @@ impl Route {
         let known = self.lengths.iter().sum::<u32>() >= SURE;
         let (length, _) = self.lengths.iter().enumerate().rev().max_by_key(|(_, count)| **count)?;
         known.then_some(length)
-    }
-
-    /// Demands per nanosecond, over the last seconds.
-    pub fn rate(&self, at: Time) -> f64 {
-        self.rate * (-(at.saturating_sub(self.rated) as f64) / MEMORY).exp()
     }
 
     /// Time of one demand outside its borrowing, in nanoseconds.
@@ -143,7 +134,7 @@ impl Routes {
     /// Demands outside their borrowing on average, by Little's law.
     pub fn outside(&mut self, at: Time) -> f64 {
         let borrowing = self.table.values_mut().filter(|route| route.borrows);
-        borrowing.map(|route| route.rate(at) * route.outside()).sum()
+        borrowing.map(|route| route.rate.at(at) * route.outside()).sum()
     }
 
     /// Open demands of routes that borrow.
@@ -195,17 +186,6 @@ mod tests {
         assert_eq!(routes.open(), 40);
         routes.judge(false);
         assert_eq!((routes.open(), routes.linked()), (20, 1.0));
-    }
-
-    #[test]
-    fn a_rate_is_forgotten_in_seconds() {
-        let mut route = Route::default();
-        for n in 0..3000 {
-            route.ask(n * SECOND / 100);
-        }
-        let now = 30 * SECOND;
-        assert!((route.rate(now) * SECOND as f64 - 100.0).abs() < 2.0);
-        assert!(route.rate(now + 50 * SECOND) * (SECOND as f64) < 0.01);
     }
 
     #[test]

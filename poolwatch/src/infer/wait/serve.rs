@@ -55,7 +55,9 @@ impl Waits {
         self.advance(served.at);
         if let Some(open) = self.demands.remove(served.socket) {
             self.routes.close(open.route);
-            self.queue.leave(open.id);
+            if open.start.is_none() {
+                self.queue.leave(open.id);
+            }
             if let Some(thread) = self.threads.get_mut(open.thread) {
                 thread.open = thread.open.saturating_sub(1);
             }

@@ -3,7 +3,10 @@
 //! A slice counts waits in classes that grow by the eighth root of two, from 0.1 ms to 100 s: a percentile is
 //! exact to 5 %. The sum keeps what is below zero.
 
-use super::super::{snapshot::Waits as Shown, window::WINDOW};
+use super::{
+    super::{snapshot::Waits as Shown, window::WINDOW},
+    nanoseconds,
+};
 use crate::event::{SECOND, Time};
 
 const SLICE: Time = 10 * SECOND;
@@ -28,6 +31,8 @@ struct Slice {
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     slices: Vec<Slice>,
+    /// What noise made too much of waits that were told, in nanoseconds.
+    owed: f64,
 }
 
 impl Tally {
@@ -48,6 +53,13 @@ impl Tally {
         if let Some(class) = slice.classes.get_mut(class(took)) {
             *class += 1;
         }
+    }
+
+    /// A wait as it is told: what came out below zero is taken from the next ones, so that the sum stays true.
+    pub fn whole(&mut self, took: f64) -> Time {
+        let due = took + self.owed;
+        self.owed = due.min(0.0);
+        nanoseconds(due)
     }
 
     /// Waits of the last minute before `now`; `None` when there were none.
@@ -128,6 +140,12 @@ mod tests {
         let shown = tally.shown(2 * SECOND, "uprobe", 1.0).unwrap();
         assert!((shown.p95 / 0.950 - 1.0).abs() < 0.05, "{}", shown.p95);
         assert!((shown.mean - 0.5005).abs() < 1e-6 && (shown.max - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_noise_made_too_much_is_taken_from_the_next() {
+        let mut tally = Tally::default();
+        assert_eq!([5.0, -3.0, 2.0, 4.0].map(|took| tally.whole(took)), [5, 0, 0, 3]);
     }
 
     #[test]

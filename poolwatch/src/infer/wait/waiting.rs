@@ -7,6 +7,7 @@ use super::{
     },
     Tally, Waits,
     confidence::Method,
+    lending::Lending,
 };
 use crate::event::Time;
 
@@ -19,6 +20,23 @@ pub struct Waiting {
     pub since: Option<Time>,
     /// Waits of the last 60 s.
     pub waits: Option<Shown>,
+}
+
+/// Time that was not told yet, in nanoseconds of one request or connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Elapsed {
+    /// Requests waited.
+    pub pending: Time,
+    /// Connections were lent although nothing on the wire said so.
+    pub silent: Time,
+}
+
+impl Elapsed {
+    /// More of it.
+    pub const fn add(&mut self, more: Self) {
+        self.pending = self.pending.saturating_add(more.pending);
+        self.silent = self.silent.saturating_add(more.silent);
+    }
 }
 
 impl Waiting {
@@ -38,14 +56,14 @@ impl Waits {
         self.weigh(at);
     }
 
-    /// Request-time of waiting and connection-time of silent lending since the last call, in nanoseconds.
-    pub fn take_elapsed(&mut self, pool: PoolRef) -> (Time, Time) {
-        (self.gauge.take_pending(pool), self.gauge.take_silent(pool))
+    /// What elapsed since the last call.
+    pub fn take_elapsed(&mut self, pool: PoolRef) -> Elapsed {
+        Elapsed { pending: self.gauge.take_pending(pool), silent: self.gauge.take_silent(pool) }
     }
 
     /// Connections of a pool that are lent although nothing on the wire says so.
     pub fn silent(&self, pool: PoolRef) -> u32 {
-        self.lendings.get(&pool).map_or(0, super::Lending::silent)
+        self.lendings.get(&pool).map_or(0, Lending::silent)
     }
 
     /// When some pool was saturated last.
