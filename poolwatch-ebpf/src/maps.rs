@@ -142,6 +142,8 @@ pub static OFFSETS: Offsets = Offsets {
     registers: 0,
     registers_number: 0,
     registers_fourth: 0,
+    registers_result: 0,
+    registers_goroutine: 0,
     sk_shutdown: 0,
     tcp_copied: 0,
     task_flags: 0,

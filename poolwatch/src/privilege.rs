@@ -22,13 +22,13 @@ pub const NEEDS: [Need; 6] = [
         capability: Capability::CAP_BPF,
         optional: false,
         lasting: true,
-        // Also to attach probes of waiting later: they were loaded before, and that took CAP_PERFMON.
         lost: "no probe can be loaded, attached while a pool is saturated, or read",
     },
     Need {
         capability: Capability::CAP_PERFMON,
         optional: false,
-        lasting: false,
+        // Not where no probe of waiting is wanted: those in pools' libraries are attached later.
+        lasting: true,
         lost: "no probe can be attached or read kernel memory",
     },
     Need {
@@ -62,14 +62,17 @@ pub fn holds(capability: Capability) -> bool {
     caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false)
 }
 
-/// Gives up, for good, every capability that is not needed once the probes are attached.
+/// Gives up, for good, every capability that is not needed once the probes are attached; `later` = some will be
+/// attached later.
 ///
 /// # Errors
 /// When the kernel refuses, which it has no reason to.
-pub fn drop_others() -> Result<()> {
+pub fn drop_others(later: bool) -> Result<()> {
     let lasting: CapsHashSet = NEEDS.iter().filter(|need| need.lasting).map(|need| need.capability).collect();
+    let idle = (!later).then_some(Capability::CAP_PERFMON);
     let held = caps::read(None, CapSet::Permitted).context("cannot read own capabilities")?;
-    let kept: CapsHashSet = held.intersection(&lasting).copied().collect();
+    let kept: CapsHashSet =
+        held.intersection(&lasting).filter(|held| idle != Some(**held)).copied().collect();
     let sets =
         [(CapSet::Effective, &kept), (CapSet::Permitted, &kept), (CapSet::Inheritable, &CapsHashSet::new())];
     for (set, kept) in sets {

@@ -1,5 +1,6 @@
 //! One file per hook, named by the domain word.
 
+mod borrow;
 mod call;
 mod process;
 mod sock;

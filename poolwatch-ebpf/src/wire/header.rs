@@ -55,6 +55,8 @@ pub enum Kind {
     Begun = 15,
     /// [`super::Parked`]
     Parked = 16,
+    /// [`super::Borrow`]
+    Borrow = 17,
 }
 
 impl Kind {
@@ -77,6 +79,7 @@ impl Kind {
             14 => Self::Served,
             15 => Self::Begun,
             16 => Self::Parked,
+            17 => Self::Borrow,
             _ => return None,
         })
     }

@@ -1,6 +1,7 @@
 //! One file per record, named by the domain word that probe, event and test share.
 
 mod begun;
+mod borrow;
 mod close;
 mod connect;
 mod connection;
@@ -24,6 +25,7 @@ mod thread;
 
 pub use self::{
     begun::Begun,
+    borrow::{Borrow, borrowing},
     close::{Close, ended_by},
     connect::ConnectFailed,
     connection::{Connection, Deep, HEAD, Half, QUEUE, Waiting, phase},

@@ -68,6 +68,10 @@ pub struct Offsets {
     pub registers_number: u32,
     /// `pt_regs`: the fourth argument
     pub registers_fourth: u32,
+    /// `pt_regs`: the register with a Go function's first argument and result
+    pub registers_result: u32,
+    /// `pt_regs`: the register in which Go keeps the goroutine
+    pub registers_goroutine: u32,
     /// `sock.sk_shutdown`
     pub sk_shutdown: u32,
     /// `tcp_sock.copied_seq`
@@ -151,4 +155,4 @@ pub mod standing {
 // SAFETY: repr(C), only integers, no padding.
 unsafe impl aya::Pod for Offsets {}
 
-const _: () = assert!(size_of::<Offsets>() == 38 * 4);
+const _: () = assert!(size_of::<Offsets>() == 40 * 4);

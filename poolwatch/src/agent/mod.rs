@@ -5,6 +5,7 @@
 //! pages). Nothing but events crosses between them, so that a recording of these replays the agent.
 
 mod known;
+mod lenders;
 mod pressure;
 mod scan;
 pub mod told;
@@ -26,7 +27,7 @@ use tokio::{
 use self::{told::Told, watcher::Watcher};
 use crate::{
     clock,
-    config::Targets,
+    config::{Evidence, Targets},
     event::{Event, Time},
     export::{
         ExportSettings, Exporter, Question,
@@ -128,7 +129,7 @@ impl Agent {
         }
         agent.events.push(Event::Ready { at: clock::now() });
         agent.tell()?;
-        privilege::drop_others()?;
+        privilege::drop_others(evidence != Evidence::Off)?;
         Ok(agent)
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, mem};
 
-use super::watcher::Watcher;
+use super::{lenders::Lenders, watcher::Watcher};
 use crate::{
     clock,
     config::Evidence as When,
@@ -18,6 +18,7 @@ const CALM: Time = 30 * SECOND;
 pub struct Pressure {
     when: When,
     pub(super) evidence: Evidence,
+    pub(super) lenders: Lenders,
     pressed: BTreeSet<u32>,
     /// Processes that were asked for something; only kept where all of them are looked at.
     serving: BTreeSet<u32>,
@@ -26,8 +27,15 @@ pub struct Pressure {
 
 impl Pressure {
     /// Looks at nobody yet.
-    pub const fn new(when: When, evidence: Evidence) -> Self {
-        Self { when, evidence, pressed: BTreeSet::new(), serving: BTreeSet::new(), calm_since: None }
+    pub fn new(when: When, evidence: Evidence) -> Self {
+        Self {
+            when,
+            evidence,
+            lenders: Lenders::new(),
+            pressed: BTreeSet::new(),
+            serving: BTreeSet::new(),
+            calm_since: None,
+        }
     }
 
     /// A process was asked for something.
@@ -37,10 +45,16 @@ impl Pressure {
         }
     }
 
+    /// Its threads are looked at.
+    pub fn is_pressed(&self, pid: u32) -> bool {
+        self.pressed.contains(&pid)
+    }
+
     /// A process ended.
     pub fn part(&mut self, pid: u32) {
         self.serving.remove(&pid);
         self.pressed.remove(&pid);
+        self.lenders.part(pid, &mut self.evidence);
     }
 }
 
@@ -56,6 +70,7 @@ impl Watcher {
         if wanted != self.pressure.pressed {
             self.mark(wanted);
         }
+        self.lend(CALM, events);
         if keep {
             self.pressure.calm_since = None;
             self.look(events);
@@ -76,6 +91,7 @@ impl Watcher {
                 .maps
                 .press(*pid, pressed)
                 .inspect_err(|error| tracing::debug!(pid, pressed, %error, "cannot mark a process"));
+            self.pressure.lenders.press(*pid, pressed);
         }
     }
 

@@ -198,7 +198,7 @@ impl Watcher {
                 self.known.part(*process);
             }
             // Before its first connection was told, or after its end, a process is nobody's.
-            Event::Demand(_) | Event::Served(_) | Event::Begun(_) | Event::Parked(_) => {
+            Event::Demand(_) | Event::Served(_) | Event::Begun(_) | Event::Parked(_) | Event::Borrow(_) => {
                 if self.known.process(pid).is_none() {
                     return;
                 }

@@ -7,6 +7,7 @@
 mod declared;
 mod files;
 mod inside;
+pub mod library;
 mod name;
 mod namespace;
 mod older;

@@ -245,6 +245,15 @@ pub enum Event {
         /// Now.
         at: Time,
     },
+    /// Borrowers of a process are told of from now on, each of them, or no longer.
+    Borrowers {
+        /// The process.
+        pid: u32,
+        /// When.
+        at: Time,
+        /// From now on.
+        told: bool,
+    },
 }
 
 impl Event {
@@ -270,7 +279,8 @@ impl Event {
             | Self::ConnectFailed { at, .. }
             | Self::Exit { at, .. }
             | Self::Tick { at }
-            | Self::Scrape { at } => Some(*at),
+            | Self::Scrape { at }
+            | Self::Borrowers { at, .. } => Some(*at),
         }
     }
 }

@@ -23,6 +23,8 @@ pub const ROUTES: usize = 256;
 pub const THREADS: usize = 4096;
 /// Borrowers of one process that wait at once, as told by a probe; further ones are not counted (`borrowers`).
 pub const BORROWERS: usize = 65_536;
+/// Pools of one process's library that are told apart; further ones are one.
+pub const LENDERS: usize = 64;
 /// Queries that are remembered; of more, the one told first is forgotten, by the rule of who tells them. One holds
 /// at most some 450 bytes (a summary has up to 255), all of them 15 MB. What names one that is not
 /// remembered is counted (`unknown_query`).

@@ -166,6 +166,9 @@ impl Core {
             Event::Served(served) => self.with_waits(served.pid, facts, |waits| waits.serve(served)),
             Event::Parked(parked) => self.with_waits(parked.pid, facts, |waits| waits.park(parked)),
             Event::Borrow(borrow) => self.with_waits(borrow.pid, facts, |waits| waits.borrow(borrow)),
+            Event::Borrowers { pid, at, told } => {
+                self.with_waits(*pid, facts, |waits| waits.watch_borrowers(*at, *told));
+            }
             Event::Missed { socket, at, records } => self.miss(*socket, *records, *at, facts),
             Event::Close { socket, at, ending } => self.close(*socket, *at, Seen::Ending(ending), facts),
             Event::Gone { socket, at } => self.close(*socket, *at, Seen::Absence, facts),

@@ -11,6 +11,14 @@ use crate::event::ProcessId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolRef(u64);
 
+#[cfg(test)]
+impl PoolRef {
+    /// For tests of what only compares them.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// All pools.
 #[derive(Debug, Default)]
 pub struct Pools {

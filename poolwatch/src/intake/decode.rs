@@ -148,6 +148,7 @@ fn sighting(header: &Header, kind: Kind, bytes: &[u8]) -> Result<Sighting, Unrea
         Kind::Served => Some(demand::served(&read(bytes)?)),
         Kind::Begun => Some(demand::begun(&read(bytes)?)?),
         Kind::Parked => Some(demand::parked(&read(bytes)?)?),
+        Kind::Borrow => Some(demand::borrow(&read(bytes)?)?),
         Kind::Exec => read::<Exec>(bytes).map(|_| None)?,
         Kind::Fork => read::<Fork>(bytes).map(|_| None)?,
         Kind::Request | Kind::Message | Kind::Execute | Kind::Statement => None,

@@ -1,12 +1,14 @@
-//! Records of demands and of the threads that work on them → events.
+//! Records of demands, of the threads that work on them and of borrowers → events.
 
 use poolwatch_ebpf::wire::{
-    Begun as BegunRecord, Demand as DemandRecord, Parked as ParkedRecord, Served as ServedRecord, parking,
-    protocol,
+    Begun as BegunRecord, Borrow as BorrowRecord, Demand as DemandRecord, Parked as ParkedRecord,
+    Served as ServedRecord, borrowing, parking, protocol,
 };
 
 use super::decode::Unreadable;
-use crate::event::{Begun, Demand, Event, Parked, Parking, Protocol, Served, SocketId, Turn};
+use crate::event::{
+    Begun, Borrow, Borrowing, Demand, Event, Parked, Parking, Protocol, Served, SocketId, Turn,
+};
 
 /// A thread's turn; no thread has the number 0.
 pub const fn turn(thread: u32, nth: u64) -> Option<Turn> {
@@ -60,4 +62,15 @@ pub const fn parked(record: &ParkedRecord) -> Result<Event, Unreadable> {
     };
     let (pid, thread, at) = (record.header.pid, record.thread, record.header.time);
     Ok(Event::Parked(Parked { pid, thread, address: record.address, at, parking }))
+}
+
+pub const fn borrow(record: &BorrowRecord) -> Result<Event, Unreadable> {
+    let borrowing = match record.borrowing {
+        borrowing::ASKS => Borrowing::Asks,
+        borrowing::GRANTED => Borrowing::Granted,
+        borrowing::REFUSED => Borrowing::Refused,
+        _ => return Err(Unreadable::Field),
+    };
+    let (pid, at, borrower, pool) = (record.header.pid, record.header.time, record.borrower, record.pool);
+    Ok(Event::Borrow(Borrow { pid, borrower, pool, thread: record.thread, at, borrowing }))
 }

@@ -27,13 +27,16 @@ pub enum Hook {
     Typed(&'static str),
     /// Raw tracepoint.
     Raw(&'static str),
+    /// Functions of a process's own program.
+    Function,
 }
 
 impl Hook {
-    /// Name of the tracepoint.
-    pub const fn tracepoint(self) -> &'static str {
+    /// What a kernel must have for it.
+    pub fn name(self) -> String {
         match self {
-            Self::Typed(name) | Self::Raw(name) => name,
+            Self::Typed(name) | Self::Raw(name) => format!("tracepoint {name}"),
+            Self::Function => "uprobes".to_owned(),
         }
     }
 }
@@ -57,7 +60,7 @@ pub struct Probe {
 
 /// Every program, in the order in which they are attached: what ends a thing before what begins it,
 /// so that no answer falls into the gap between two attachments.
-pub const PROBES: [Probe; 10] = [
+pub const PROBES: [Probe; 12] = [
     Probe {
         name: "sock_receive",
         hook: Hook::Typed("sock_recv_length"),
@@ -137,6 +140,22 @@ pub const PROBES: [Probe; 10] = [
         needed: false,
         escalated: true,
         purpose: "when and by whom they are woken",
+    },
+    Probe {
+        name: "borrower_asks",
+        hook: Hook::Function,
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "borrowers of pools whose library is known, in Go",
+    },
+    Probe {
+        name: "borrower_answered",
+        hook: Hook::Function,
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "when they get a connection",
     },
 ];
 

@@ -4,9 +4,11 @@
 //! It keeps all programs and links alive: dropped, everything is detached. What became of each probe is said
 //! as for all others.
 
+use std::collections::BTreeMap;
+
 use aya::{
     Ebpf,
-    programs::{RawTracePoint, raw_trace_point::RawTracePointLinkId},
+    programs::{RawTracePoint, raw_trace_point::RawTracePointLinkId, uprobe::UProbeLinkId},
 };
 
 use super::{
@@ -18,15 +20,17 @@ use crate::event::ProbeState;
 
 /// See the module's head.
 pub struct Evidence {
-    ebpf: Ebpf,
+    pub(super) ebpf: Ebpf,
     /// In the catalogue's order.
     states: Vec<ProbeState>,
     attached: Vec<(&'static Probe, RawTracePointLinkId)>,
+    /// In pools' libraries, by process.
+    pub(super) borrowers: BTreeMap<u32, Vec<(&'static Probe, UProbeLinkId)>>,
 }
 
 impl Evidence {
     pub(super) const fn new(ebpf: Ebpf, states: Vec<ProbeState>) -> Self {
-        Self { ebpf, states, attached: Vec::new() }
+        Self { ebpf, states, attached: Vec::new(), borrowers: BTreeMap::new() }
     }
 
     /// What became of each probe, in the catalogue's order.
@@ -41,7 +45,7 @@ impl Evidence {
 
     /// Attaches those that wait for it. What fails is said by [`Self::states`], and not tried again.
     pub fn attach(&mut self) {
-        for probe in PROBES.iter().filter(|probe| probe.escalated) {
+        for probe in PROBES.iter().filter(|probe| probe.escalated && probe.hook != Hook::Function) {
             if self.state(probe).is_none_or(|state| *state != verdict::state(probe, &Outcome::Calm)) {
                 continue;
             }
@@ -72,7 +76,7 @@ impl Evidence {
         self.states.iter().find(|state| state.probe == probe.name)
     }
 
-    fn set(&mut self, probe: &Probe, outcome: &Outcome) {
+    pub(super) fn set(&mut self, probe: &Probe, outcome: &Outcome) {
         if let Some(state) = self.states.iter_mut().find(|state| state.probe == probe.name) {
             *state = verdict::state(probe, outcome);
         }

@@ -62,6 +62,8 @@ fn of(types: &Types) -> Result<Offsets> {
         registers: registers.words,
         registers_number: registers.number,
         registers_fourth: registers.fourth,
+        registers_result: registers.result,
+        registers_goroutine: registers.goroutine,
         sk_shutdown: field("sock", "sk_shutdown")?,
         sk_type: field("sock", "sk_type")?,
         sk_protocol: field("sock", "sk_protocol")?,
@@ -74,11 +76,13 @@ fn of(types: &Types) -> Result<Offsets> {
     })
 }
 
-/// Where a system call's number and arguments lie in `struct pt_regs`.
+/// Where a system call's number and arguments, and what Go passes, lie in `struct pt_regs`.
 struct Registers {
     words: u32,
     number: u32,
     fourth: u32,
+    result: u32,
+    goroutine: u32,
 }
 
 /// x86-64: `dx si di orig_ax` side by side.
@@ -91,7 +95,8 @@ fn registers(types: &Types) -> Result<Registers> {
             bail!("pt_regs.{name} is not where x86-64 keeps it");
         }
     }
-    Ok(Registers { words, number: 0, fourth: offset(types, "pt_regs", "r10")? })
+    let at = |name: &str| offset(types, "pt_regs", name);
+    Ok(Registers { words, number: 0, fourth: at("r10")?, result: at("ax")?, goroutine: at("r14")? })
 }
 
 /// arm64: `regs[0]` to `regs[3]`, and `syscallno`.
@@ -99,7 +104,8 @@ fn registers(types: &Types) -> Result<Registers> {
 #[cfg(target_arch = "aarch64")]
 fn registers(types: &Types) -> Result<Registers> {
     let words = offset(types, "pt_regs", "regs")?;
-    Ok(Registers { words, number: offset(types, "pt_regs", "syscallno")?, fourth: words + 24 })
+    let number = offset(types, "pt_regs", "syscallno")?;
+    Ok(Registers { words, number, fourth: words + 24, result: words, goroutine: words + 28 * 8 })
 }
 
 /// Byte offset of a field.

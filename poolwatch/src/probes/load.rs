@@ -1,12 +1,13 @@
 //! Loads the object with this kernel's settings and attaches one tier of it.
 
-use std::{fmt, io};
+use std::{fmt, fs, io, path::Path};
 
 use aya::{
     Btf, Ebpf, EbpfLoader, Endianness,
     maps::{MapData, RingBuf},
-    programs::{BtfTracePoint, ProgramError, RawTracePoint},
+    programs::{BtfTracePoint, ProgramError, RawTracePoint, UProbe, uprobe::UProbeScope},
 };
+use object::{Object as _, ObjectSegment as _};
 use poolwatch_ebpf::wire::watch;
 
 use super::{
@@ -257,7 +258,7 @@ fn denied(error: &(dyn std::error::Error + 'static)) -> bool {
 fn refused(probe: &Probe, outcome: &Outcome) -> Refusal {
     match outcome {
         Outcome::Refused(why) => Refusal::NoPrivilege(format!("probe {}: {why}", probe.name)),
-        Outcome::NoHook => Refusal::NoFeature(format!("it has no tracepoint {}", probe.hook.tracepoint())),
+        Outcome::NoHook => Refusal::NoFeature(format!("it has no {}", probe.hook.name())),
         Outcome::Failed(why) => Refusal::NoFeature(format!("probe {}: {why}", probe.name)),
         _ => Refusal::NoFeature(format!("probe {}", probe.name)),
     }
@@ -268,7 +269,13 @@ fn load_probe(ebpf: &mut Ebpf, probe: &Probe) -> Outcome {
     let Some(program) = ebpf.program_mut(probe.name) else {
         return Outcome::Failed("the object has no such program".to_owned());
     };
-    match <&mut RawTracePoint>::try_from(program).and_then(RawTracePoint::load) {
+    let loaded = match probe.hook {
+        Hook::Function => <&mut UProbe>::try_from(program).and_then(UProbe::load),
+        Hook::Typed(_) | Hook::Raw(_) => {
+            <&mut RawTracePoint>::try_from(program).and_then(RawTracePoint::load)
+        }
+    };
+    match loaded {
         Ok(()) => Outcome::Calm,
         Err(error) => outcome_of(&error),
     }
@@ -288,11 +295,28 @@ fn attach_probe(ebpf: &mut Ebpf, probe: &Probe, btf: &Btf) -> Outcome {
             program.load()?;
             program.attach(tracepoint).map(|_| ())
         }),
+        Hook::Function => <&mut UProbe>::try_from(program).and_then(|program| {
+            program.load()?;
+            let own = Path::new("/proc/self/exe");
+            program.attach(own_entry(), own, UProbeScope::CallingProcess).map(|_| ())
+        }),
     };
     match tried {
         Ok(()) => Outcome::Attached,
         Err(error) => outcome_of(&error),
     }
+}
+
+/// Offset of the first instruction of the agent's own program, to try a probe on: it ran long ago.
+fn own_entry() -> u64 {
+    let data = fs::read("/proc/self/exe").unwrap_or_default();
+    let Ok(file) = object::File::parse(&*data) else { return 0 };
+    let entry = file.entry();
+    let within = |segment: object::Segment<'_, '_>| {
+        let (offset, size) = segment.file_range();
+        entry.checked_sub(segment.address()).filter(|within| *within < size).map(|within| offset + within)
+    };
+    file.segments().find_map(within).unwrap_or(0)
 }
 
 pub(super) fn outcome_of(error: &ProgramError) -> Outcome {

@@ -3,6 +3,7 @@
 //! In comes what the user wants watched; out go the ring, the books and one verdict per probe. An
 //! absent probe makes a feature unsupported, not the agent dead.
 
+mod borrowers;
 mod btf;
 mod calls;
 pub mod catalog;
@@ -14,6 +15,7 @@ mod maps;
 pub mod verdict;
 
 pub use self::{
+    borrowers::Place,
     evidence::Evidence,
     layout::read as layout,
     load::{Attached, Refusal, Survey, Wanted, Watch, attach, survey},

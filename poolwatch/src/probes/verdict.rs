@@ -62,7 +62,7 @@ pub fn state(probe: &Probe, outcome: &Outcome) -> ProbeState {
     let reason = match outcome {
         Outcome::Attached => String::new(),
         Outcome::NoHook => {
-            format!("this kernel has no tracepoint {}; lost: {}", probe.hook.tracepoint(), probe.purpose)
+            format!("this kernel has no {}; lost: {}", probe.hook.name(), probe.purpose)
         }
         Outcome::Refused(why) | Outcome::Failed(why) => format!("{why}; lost: {}", probe.purpose),
         Outcome::NotTried => "another tier of probes does its work".to_owned(),

@@ -21,6 +21,7 @@ impl Waits {
     /// The first byte of a request was sent on a connection that had none in flight.
     pub fn begin(&mut self, begun: &Begun) {
         self.advance(begun.at);
+        self.see_use(begun);
         match self.lent.get(&begun.socket) {
             Some(lent) if !lent.is_under_way() && lent.state != State::Transaction => self.exchange(begun),
             _ => {}
@@ -146,7 +147,11 @@ impl Waits {
         }
     }
 
+    /// Who is told of by better evidence is not told of twice.
     pub(super) fn note_wait(&mut self, exchange: ExchangeRef, took: f64) {
+        if self.borrowers.knows_of(exchange.begun as f64 - took) {
+            return;
+        }
         if let Some(pool) = self.lent.get(&exchange.socket).map(|lent: &Lent| lent.pool) {
             self.waited.push(Waited { pool, took });
         }

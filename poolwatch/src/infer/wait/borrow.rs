@@ -1,28 +1,45 @@
 //! Borrowers as a probe in the pool's own library tells of them: exact.
+//!
+//! Who asked before the probe came is a stranger: how many these are is taken from the demands of that moment,
+//! and each answer that nobody asked for is one of theirs.
 
 use std::collections::HashMap;
 
-use super::{super::limits, Waited, Waits};
-use crate::event::{Borrow, Borrowing, Time};
+use super::{
+    super::{limits, pools::PoolRef},
+    Waited, Waits,
+    lender::{LenderId, Lenders},
+    nanoseconds,
+};
+use crate::event::{Begun, Borrow, Borrowing, Time};
+
+/// One that asks.
+#[derive(Clone, Copy, Debug)]
+struct Asking {
+    since: Time,
+    lender: LenderId,
+}
 
 /// Borrowers that ask, by the name that the probe gives them.
 #[derive(Debug, Default)]
 pub struct Borrowers {
-    asking: HashMap<(u64, u64), Time>,
-    seen: bool,
+    told_since: Option<Time>,
+    asking: HashMap<u64, Asking>,
+    strangers: u32,
+    lenders: Lenders,
     refused: u64,
     gave_up: u64,
 }
 
 impl Borrowers {
-    /// Some were told of.
+    /// All are told of.
     pub const fn is_watched(&self) -> bool {
-        self.seen
+        self.told_since.is_some()
     }
 
-    /// How many ask now.
-    pub fn count(&self) -> usize {
-        self.asking.len()
+    /// Who began to wait then is told of.
+    pub fn knows_of(&self, since: f64) -> bool {
+        self.told_since.is_some_and(|told| since >= told as f64)
     }
 
     /// Borrowers that found no room since the last call.
@@ -35,37 +52,196 @@ impl Borrowers {
         std::mem::take(&mut self.gave_up)
     }
 
-    /// It is answered; since when it asked.
-    fn answer(&mut self, borrow: &Borrow) -> Option<Time> {
-        self.asking.remove(&(borrow.pool, borrow.borrower))
+    /// Some connection is surely idle: nobody has been waiting for long.
+    pub const fn relax(&mut self) {
+        self.strangers = 0;
+    }
+
+    /// A pool is gone.
+    pub fn end(&mut self, pool: PoolRef) {
+        self.lenders.end(pool);
     }
 
     fn ask(&mut self, borrow: &Borrow) {
-        self.seen = true;
-        if self.asking.len() >= limits::BORROWERS {
+        if self.asking.len() >= limits::BORROWERS && !self.asking.contains_key(&borrow.borrower) {
             self.refused += 1;
-        } else {
-            self.asking.insert((borrow.pool, borrow.borrower), borrow.at);
+            return;
         }
+        let lender = self.lenders.admit(borrow.pool);
+        let before = self.asking.insert(borrow.borrower, Asking { since: borrow.at, lender });
+        self.lenders.ask(lender);
+        if let Some(before) = before {
+            self.lenders.answer(before.lender);
+        }
+    }
+
+    /// It is answered: who asked, if that was told.
+    fn answer(&mut self, borrow: &Borrow) -> Option<Asking> {
+        let asking = self.asking.remove(&borrow.borrower)?;
+        self.lenders.answer(asking.lender);
+        if borrow.borrowing == Borrowing::Granted {
+            self.lenders.grant(asking.lender, borrow.thread, borrow.at);
+        }
+        Some(asking)
     }
 }
 
 impl Waits {
+    /// Borrowers are told of from `at` on, or no longer.
+    pub fn watch_borrowers(&mut self, at: Time, told: bool) {
+        self.advance(at);
+        if told && !self.borrowers.is_watched() {
+            let waiting: f64 = self.lendings.keys().map(|pool| self.waiting_now(*pool, at)).sum();
+            self.borrowers.strangers = u32::try_from(nanoseconds(waiting)).unwrap_or(u32::MAX);
+            self.borrowers.told_since = Some(at);
+        } else if !told {
+            let asking: Vec<Asking> = self.borrowers.asking.drain().map(|(_, asking)| asking).collect();
+            for Asking { since, lender } in asking {
+                self.add_wait(lender, at.saturating_sub(since));
+            }
+            self.borrowers.told_since = None;
+            self.borrowers.relax();
+            self.borrowers.lenders.clear();
+        }
+        self.weigh(at);
+    }
+
     /// A borrower asks, or is answered.
     pub fn borrow(&mut self, borrow: &Borrow) {
+        let Some(told_since) = self.borrowers.told_since else { return };
         self.advance(borrow.at);
         if borrow.borrowing == Borrowing::Asks {
             self.borrowers.ask(borrow);
-        } else if let Some(since) = self.borrowers.answer(borrow) {
-            let waited = borrow.at.saturating_sub(since);
-            let Some(pool) = self.largest() else { return };
-            self.gauge.add(pool, waited);
-            if borrow.borrowing == Borrowing::Granted {
-                self.waited.push(Waited { pool, took: waited as f64 });
-            } else {
+        } else if let Some(asking) = self.borrowers.answer(borrow) {
+            let waited = borrow.at.saturating_sub(asking.since);
+            let pool = self.add_wait(asking.lender, waited);
+            if borrow.borrowing == Borrowing::Refused {
                 self.borrowers.gave_up += 1;
+            } else if let Some(pool) = pool {
+                self.waited.push(Waited { pool, took: waited as f64 });
+            }
+        } else if self.borrowers.strangers > 0 {
+            self.borrowers.strangers -= 1;
+            if let Some(pool) = self.largest() {
+                self.gauge.add(pool, borrow.at.saturating_sub(told_since));
             }
         }
         self.weigh(borrow.at);
+    }
+
+    /// Somebody waited so long for a connection of this lender. Returns the lender's pool.
+    fn add_wait(&mut self, lender: LenderId, waited: Time) -> Option<PoolRef> {
+        let pool = self.borrowers.lenders.pool_of(lender, self.only())?;
+        self.gauge.add(pool, waited);
+        Some(pool)
+    }
+
+    /// A request begins: it shows which pool was borrowed from.
+    pub(super) fn see_use(&mut self, begun: &Begun) {
+        if let Some(lent) = self.lent.get(&begun.socket) {
+            self.borrowers.lenders.used(lent.pool, begun.turn.thread, begun.at);
+        }
+    }
+
+    /// How many ask for a connection of this pool.
+    pub(super) fn asking(&self, pool: PoolRef) -> f64 {
+        let strangers = if self.largest() == Some(pool) { self.borrowers.strangers } else { 0 };
+        f64::from(self.borrowers.lenders.asking(pool, self.only()).saturating_add(strangers))
+    }
+
+    /// The process's pool, where it has but one.
+    fn only(&self) -> Option<PoolRef> {
+        let mut pools = self.lendings.keys();
+        pools.next().copied().filter(|_| pools.next().is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Demand, Protocol, SECOND, SocketId, Turn};
+
+    const MS: Time = SECOND / 1000;
+    const POOL: PoolRef = PoolRef::new(1);
+
+    fn borrow(borrower: u64, at: Time, borrowing: Borrowing) -> Borrow {
+        Borrow { pid: 1, borrower, pool: 77, thread: 5, at, borrowing }
+    }
+
+    /// A pool whose only connection is in use, and a demand beside the one that uses it.
+    fn saturated() -> Waits {
+        let mut waits = Waits::default();
+        let turn = Turn { thread: 5, nth: 0 };
+        for (socket, at) in [(50, 1), (51, 2)] {
+            let socket = SocketId(socket);
+            waits.ask(&Demand { socket, pid: 1, at, turn, protocol: Protocol::Http, route: Some(9) });
+        }
+        waits.enter(SocketId(1), POOL, false, 3);
+        waits.begin(&Begun { socket: SocketId(1), at: 4, turn, letter: b'Q', bytes: 20 });
+        waits
+    }
+
+    fn taken(waits: &mut Waits) -> Vec<f64> {
+        let mut waited = Vec::new();
+        waits.take_waited(&mut waited);
+        waited.into_iter().map(|waited| waited.took).collect()
+    }
+
+    #[test]
+    fn who_asks_waits_until_it_is_answered() {
+        let mut waits = Waits::default();
+        waits.enter(SocketId(1), POOL, true, 0);
+        waits.watch_borrowers(MS, true);
+        waits.borrow(&borrow(1, 2 * MS, Borrowing::Asks));
+        waits.borrow(&borrow(2, 3 * MS, Borrowing::Asks));
+        assert_eq!(waits.waiting_now(POOL, 4 * MS), 2.0);
+        waits.borrow(&borrow(1, 5 * MS, Borrowing::Granted));
+        waits.borrow(&borrow(2, 9 * MS, Borrowing::Refused));
+        assert_eq!(waits.waiting_now(POOL, 9 * MS), 0.0);
+        assert_eq!(taken(&mut waits), [3e6]);
+        assert_eq!(waits.take_elapsed(POOL).pending, 9 * MS);
+        assert_eq!(waits.take_gave_up(), Some((POOL, 1)));
+    }
+
+    #[test]
+    fn a_stack_that_grew_asks_twice() {
+        let mut waits = Waits::default();
+        waits.enter(SocketId(1), POOL, true, 0);
+        waits.watch_borrowers(1, true);
+        waits.borrow(&borrow(1, MS, Borrowing::Asks));
+        waits.borrow(&borrow(1, 2 * MS, Borrowing::Asks));
+        assert_eq!(waits.waiting_now(POOL, 2 * MS), 1.0);
+        waits.borrow(&borrow(1, 3 * MS, Borrowing::Granted));
+        assert_eq!((waits.waiting_now(POOL, 3 * MS), taken(&mut waits)), (0.0, vec![1e6]));
+    }
+
+    #[test]
+    fn who_asked_before_the_probe_came_is_a_stranger() {
+        let mut waits = saturated();
+        waits.weigh(SECOND);
+        assert_eq!(waits.waiting_now(POOL, SECOND), 1.0);
+        waits.watch_borrowers(SECOND, true);
+        waits.borrow(&borrow(1, SECOND + MS, Borrowing::Asks));
+        assert_eq!(waits.waiting_now(POOL, SECOND + MS), 2.0);
+        drop(waits.take_elapsed(POOL));
+        waits.borrow(&borrow(2, SECOND + 3 * MS, Borrowing::Granted));
+        assert_eq!(waits.waiting_now(POOL, SECOND + 3 * MS), 1.0);
+        assert_eq!((waits.take_elapsed(POOL).pending, taken(&mut waits).len()), (3 * MS, 0));
+        // One more than there were strangers: nothing is known of it.
+        waits.borrow(&borrow(3, SECOND + 4 * MS, Borrowing::Granted));
+        assert_eq!(waits.waiting_now(POOL, SECOND + 4 * MS), 1.0);
+    }
+
+    #[test]
+    fn when_the_probe_goes_nobody_is_left() {
+        let mut waits = saturated();
+        waits.watch_borrowers(SECOND, true);
+        waits.borrow(&borrow(1, SECOND, Borrowing::Asks));
+        drop(waits.take_elapsed(POOL));
+        waits.watch_borrowers(SECOND + 2 * MS, false);
+        assert!(!waits.borrowers.is_watched() && waits.borrowers.asking.is_empty());
+        assert_eq!(waits.take_elapsed(POOL).pending, 2 * MS);
+        waits.borrow(&borrow(9, 2 * SECOND, Borrowing::Asks));
+        assert!(waits.borrowers.asking.is_empty());
     }
 }

@@ -133,6 +133,7 @@ impl Waits {
             }
         }
         if saturated == 0 && !self.lendings.is_empty() {
+            self.borrowers.relax();
             let lent = self.lent_now();
             let gauge = &mut self.gauge;
             let lasted = (at - from) as f64;
@@ -195,7 +196,7 @@ impl Waits {
     /// Requests of a pool that wait at `at`, whole ones.
     pub fn waiting_now(&self, pool: PoolRef, at: Time) -> f64 {
         if self.borrowers.is_watched() {
-            return self.share(pool, self.borrowers.count() as f64);
+            return self.asking(pool);
         }
         if self.queue.is_pooler() {
             return self.share(pool, self.queue.count() as f64);

@@ -10,7 +10,7 @@
 //! | `thread.rs`, `turns.rs` | what each thread read last, and how its turns lie between cause and effect |
 //! | `lent.rs`, `lending.rs` | each connection as it is lent; the idle ones of a pool in order |
 //! | `begin.rs`, `answer.rs`, `serve.rs` | what a request, its answer, a demand and its response do: the links |
-//! | `park.rs`, `queue.rs`, `borrow.rs` | better evidence: sleeping threads, a pooler's clients, probes in the pool's library |
+//! | `park.rs`, `queue.rs`, `borrow.rs`, `lender.rs` | better evidence: sleeping threads, a pooler's clients, probes in the pool's library |
 //! | `gauge.rs`, `rate.rs` | how many wait now, and the integral of it; how often demands come |
 //! | `tally.rs`, `confidence.rs`, `waiting.rs` | waits of the last 60 s; how far to trust them; what a pool is told |
 
@@ -20,6 +20,7 @@ mod borrow;
 mod confidence;
 mod demand;
 mod gauge;
+mod lender;
 mod lending;
 mod lent;
 mod park;
@@ -139,6 +140,7 @@ impl Waits {
     /// A pool is gone.
     pub fn end(&mut self, pool: PoolRef) {
         self.gauge.end(pool);
+        self.borrowers.end(pool);
         self.lendings.remove(&pool);
         self.lent.retain(|_, lent| lent.pool != pool);
     }

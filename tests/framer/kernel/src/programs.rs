@@ -31,6 +31,7 @@ macro_rules! context {
 }
 
 context!(BtfTracePointContext);
+context!(ProbeContext);
 context!(RawTracePointContext);
 
 /// One argument.

@@ -1,0 +1,86 @@
+//! In which processes the probes of pools' libraries are attached: in those that are looked at, and for a while
+//! after.
+
+use std::collections::BTreeMap;
+
+use super::watcher::Watcher;
+use crate::{
+    clock,
+    discover::{
+        library::{self, Found, Lookup},
+        symbols::Function,
+    },
+    event::{Event, Time},
+    probes::{Evidence, Place},
+};
+
+/// Processes in whose library probes are attached, and since when each is calm.
+pub struct Lenders {
+    lookup: Lookup,
+    attached: BTreeMap<u32, Option<Time>>,
+}
+
+impl Lenders {
+    /// None yet.
+    pub fn new() -> Self {
+        Self { lookup: Lookup::start(), attached: BTreeMap::new() }
+    }
+
+    /// A process is looked at from now on, or no longer.
+    pub fn press(&mut self, pid: u32, pressed: bool) {
+        match self.attached.get_mut(&pid) {
+            Some(calm_since) => *calm_since = (!pressed).then(clock::now),
+            None if pressed => self.lookup.ask(pid),
+            None => {}
+        }
+    }
+
+    /// A process ended.
+    pub fn part(&mut self, pid: u32, evidence: &mut Evidence) {
+        self.attached.remove(&pid);
+        evidence.detach_from(pid);
+    }
+}
+
+impl Watcher {
+    /// Attaches where functions were found, and detaches where it has been calm for so long.
+    pub(super) fn lend(&mut self, calm: Time, events: &mut Vec<Event>) {
+        let before = self.pressure.evidence.states().to_vec();
+        let found: Vec<Found> = self.pressure.lenders.lookup.answers().collect();
+        for found in found {
+            self.attach_to(&found, events);
+        }
+        let now = clock::now();
+        let over = |since: &Option<Time>| since.is_some_and(|since| now.saturating_sub(since) >= calm);
+        let attached = &mut self.pressure.lenders.attached;
+        let calm: Vec<u32> = attached.iter().filter(|(_, since)| over(since)).map(|(pid, _)| *pid).collect();
+        for pid in calm {
+            self.pressure.lenders.part(pid, &mut self.pressure.evidence);
+            events.push(Event::Borrowers { pid, at: clock::now(), told: false });
+        }
+        if self.pressure.evidence.states() != before {
+            events.push(Event::Probes(self.pressure.evidence.states().to_vec()));
+        }
+    }
+
+    fn attach_to(&mut self, found: &Found, events: &mut Vec<Event>) {
+        let pid = found.pid;
+        // It may have ended meanwhile, and another have its number; or be calm again.
+        let same = library::program(pid) == Some(found.program);
+        if !same || !self.pressure.is_pressed(pid) {
+            return;
+        }
+        let began = clock::now();
+        let places: Vec<Place<'_>> = found.lenders.iter().map(place).collect();
+        if self.pressure.evidence.attach_to(pid, &places) {
+            let at = clock::now();
+            tracing::debug!(pid, microseconds = at.saturating_sub(began) / 1000, "borrowers are told of");
+            self.pressure.lenders.attached.insert(pid, None);
+            events.push(Event::Borrowers { pid, at, told: true });
+        }
+    }
+}
+
+fn place(function: &Function) -> Place<'_> {
+    Place { entry: function.entry, returns: &function.returns }
+}

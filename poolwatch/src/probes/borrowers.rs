@@ -1,0 +1,103 @@
+//! Probes in the libraries of pools: attached in one process's own program, where its functions are.
+
+use std::{num::NonZeroU32, path::Path};
+
+use aya::programs::{
+    ProgramError, UProbe,
+    uprobe::{UProbeLinkId, UProbeScope},
+};
+
+use super::{
+    catalog::{Hook, PROBES, Probe},
+    evidence::Evidence,
+    load::outcome_of,
+    verdict::Outcome,
+};
+
+/// A function in a program's file.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Offset of its first instruction.
+    pub entry: u64,
+    /// Offsets of its return instructions.
+    pub returns: &'a [u64],
+}
+
+/// Processes in whose library probes are attached at once.
+const PROCESSES: usize = 256;
+
+/// A probe in a program, to detach it.
+type Link = (&'static Probe, UProbeLinkId);
+
+impl Evidence {
+    /// Attaches in a process's program: on returns first, so that whoever is told to ask is told to be answered.
+    /// Returns whether its borrowers are told of; what fails is said by [`Self::states`].
+    pub fn attach_to(&mut self, pid: u32, functions: &[Place<'_>]) -> bool {
+        if functions.is_empty() || self.borrowers.contains_key(&pid) || self.borrowers.len() >= PROCESSES {
+            return false;
+        }
+        let mut links = Vec::new();
+        let attached = functions.iter().try_for_each(|function| {
+            let returns = function.returns.iter().map(|at| ("borrower_answered", *at));
+            let sites = returns.chain([("borrower_asks", function.entry)]);
+            sites.into_iter().try_for_each(|(name, at)| self.attach_at(name, pid, at, &mut links))
+        });
+        match attached {
+            Ok(()) => {
+                self.borrowers.insert(pid, links);
+                self.say_of_borrowers(&Outcome::Attached);
+                true
+            }
+            Err(outcome) => {
+                self.take_off(links);
+                self.say_of_borrowers(&outcome);
+                false
+            }
+        }
+    }
+
+    fn attach_at(&mut self, name: &str, pid: u32, at: u64, links: &mut Vec<Link>) -> Result<(), Outcome> {
+        let missing = || Outcome::Failed("the object has no such program".to_owned());
+        let probe = PROBES.iter().find(|probe| probe.name == name).ok_or_else(missing)?;
+        let scope = NonZeroU32::new(pid).map(UProbeScope::OneProcess).ok_or_else(missing)?;
+        let link = self.with_program(probe, |program| {
+            program.attach(at, Path::new(&format!("/proc/{pid}/exe")), scope)
+        })?;
+        links.push((probe, link));
+        Ok(())
+    }
+
+    /// Detaches from a process that is looked at no longer, or has ended.
+    pub fn detach_from(&mut self, pid: u32) {
+        let Some(links) = self.borrowers.remove(&pid) else { return };
+        self.take_off(links);
+        if self.borrowers.is_empty() {
+            self.say_of_borrowers(&Outcome::Calm);
+        }
+    }
+
+    fn take_off(&mut self, links: Vec<Link>) {
+        for (probe, link) in links {
+            // The probes of a program that ended are gone already.
+            if let Err(outcome) = self.with_program(probe, |program| program.detach(link)) {
+                tracing::debug!(probe = probe.name, ?outcome, "cannot detach");
+            }
+        }
+    }
+
+    fn with_program<T>(
+        &mut self,
+        probe: &Probe,
+        act: impl FnOnce(&mut UProbe) -> Result<T, ProgramError>,
+    ) -> Result<T, Outcome> {
+        let program = self.ebpf.program_mut(probe.name);
+        let program = program.ok_or_else(|| Outcome::Failed("the object has no such program".to_owned()))?;
+        <&mut UProbe>::try_from(program).and_then(act).map_err(|error| outcome_of(&error))
+    }
+
+    fn say_of_borrowers(&mut self, outcome: &Outcome) {
+        for probe in PROBES.iter().filter(|probe| probe.hook == Hook::Function) {
+            self.set(probe, outcome);
+        }
+    }
+}
