@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use poolwatch::event::{Event, Parking};
+use poolwatch::event::{Borrowing, Event, Parking};
 use poolwatch_tests::{
     agent::Agent,
     app::{App, Kind, Load, Pool},
@@ -16,6 +16,13 @@ use poolwatch_tests::{
     need,
     need::Feature,
     postgres::{Server, Way},
+    truth::{
+        books::Books,
+        load,
+        mix::{Mix, Page},
+        rig::{self, Rig, Running},
+        run::{Level, Plan},
+    },
 };
 use serde_json::Value;
 
@@ -158,24 +165,39 @@ fn an_event_loop_turns_at_every_wait_for_input() -> Result<()> {
 
 #[test]
 fn the_probes_of_waiting_come_with_saturation_and_go_when_it_is_calm() -> Result<()> {
-    need!(Feature::Probes, Feature::Postgres, Kind::Python.feature());
+    need!(Feature::Probes, Feature::Postgres, Kind::Python.feature(), Feature::GoRigs);
     let recorder = Recorder::start(&["--service", "turning"])?;
-    let attached = || {
+    let is_attached = |probe: &str| {
         let page = recorder.agent().metrics()?;
-        Ok::<_, anyhow::Error>(page.sum("poolwatch_probe_attached", &[("probe", "thread_wait")]) > 0.0)
+        Ok::<_, anyhow::Error>(page.sum("poolwatch_probe_attached", &[("probe", probe)]) > 0.0)
     };
+    let attached = || Ok::<_, anyhow::Error>(is_attached("thread_wait")? || is_attached("borrower_asks")?);
     ensure!(!attached()?, "nothing is saturated");
     let server = Server::start()?;
     let pool = Pool { way: Way::Tcp4, user: "postgres", database: "postgres", size: 2 };
     let app = App::start(Kind::Python, "turning", &server, &pool)?;
     let load = HEAVY.start(&app)?;
-    clock::until(Duration::from_secs(2), "the probes of waiting", || Ok(attached()?.then_some(())))?;
+    clock::until(Duration::from_secs(2), "the probes of waiting", || {
+        Ok(is_attached("thread_wait")?.then_some(()))
+    })?;
     HEAVY.finish(load)?;
+    server.role(rig::USER)?;
+    server.database(rig::SECOND)?;
+    let environment = vec![("OTEL_SERVICE_NAME", "turning".to_owned())];
+    let plan = Plan { environment, ..Plan::new(Rig::GoSql, Mix::A, Level::Closed) };
+    let lender = Running::start(&plan, &server)?;
+    let page = Page { route: "plain", ms: 400.0, ..Page::default() };
+    let borrow = || load::at_once(&lender.target, 30, page).and_then(|answers| answers.all_good());
+    // Those of the first time asked before anybody was told of.
+    borrow()?;
+    borrow()?;
+    ensure!(is_attached("borrower_asks")?, "a pool's library is probed");
     let calm = clock::monotonic();
     // Half a minute of calm, and what the core takes for recent.
     clock::until(Duration::from_secs(45), "their end", || Ok((!attached()?).then_some(())))?;
     println!("detached {:.1} s after the load's end", clock::seconds_since(calm));
     ensure!(clock::seconds_since(calm) > 29.0, "not before it is calm");
+    borrow()?;
     let story = recorder.stop()?;
     let mut asleep = BTreeSet::new();
     for parked in &story.parked {
@@ -185,6 +207,32 @@ fn the_probes_of_waiting_come_with_saturation_and_go_when_it_is_calm() -> Result
         }
     }
     ensure!(!story.parked.is_empty() && asleep.is_empty(), "nobody is left asleep: {asleep:?}");
+    borrowers_were_told(&story.events, lender.pid(), &lender.books()?)
+}
+
+/// Each borrower that asked while all of them were told of is told of, until it was granted its connection.
+fn borrowers_were_told(events: &[Event], of: u32, books: &Books) -> Result<()> {
+    let (mut span, mut asking, mut granted) = (None, BTreeMap::new(), 0);
+    for event in events {
+        match event {
+            Event::Borrowers { pid, at, told: true } if *pid == of => span = Some((*at, u64::MAX)),
+            Event::Borrowers { pid, at, told: false } if *pid == of => {
+                span = span.map(|(from, _)| (from, *at));
+                break;
+            }
+            Event::Borrow(borrow) if borrow.pid == of => match borrow.borrowing {
+                Borrowing::Asks => drop(asking.insert(borrow.borrower, borrow.at)),
+                Borrowing::Granted => granted += usize::from(asking.remove(&borrow.borrower).is_some()),
+                Borrowing::Refused => bail!("nobody is refused: {borrow:?}"),
+            },
+            _ => {}
+        }
+    }
+    let (from, to) = span.context("borrowers are told of")?;
+    let within = |at: i128| i128::from(from) <= at && at < i128::from(to);
+    let truth = books.borrowers.iter().filter(|borrower| within(borrower.asked)).count();
+    println!("{granted} borrowers told of, truly {truth}; {} left asking", asking.len());
+    ensure!(granted == truth && granted > 0 && asking.is_empty(), "each borrower is told of");
     Ok(())
 }
 
@@ -208,7 +256,9 @@ fn probes_of_waiting_are_attached_when_they_are_wanted() -> Result<()> {
     ];
     for (when, (attached, verdict, reason)) in expected {
         let agent = Agent::start(["--evidence", when, "--service", "nobody"])?;
-        for name in ["thread_wait", "thread_wake"] {
+        // Nobody serves demands with Go here.
+        let lenders = if when == "always" { &[][..] } else { &["borrower_asks", "borrower_answered"] };
+        for name in ["thread_wait", "thread_wake"].iter().chain(lenders) {
             let found = clock::until(Duration::from_secs(2), "its state", || {
                 Ok(Some(probe(&agent, name)?).filter(|found| found.0 == attached))
             })?;

@@ -94,6 +94,16 @@ impl Rig {
             .with_context(|| format!("no rig {name}: {}", names()))
     }
 
+    /// The evidence by which its waits are known at best.
+    pub const fn evidence(self) -> &'static str {
+        match self {
+            Self::GoSql | Self::PgxPool => "uprobe",
+            Self::SqlAlchemy | Self::Hikari => "futex",
+            Self::PgBouncer => "pooler",
+            _ => "causal",
+        }
+    }
+
     /// What is asked of its figures.
     pub const fn class(self) -> Class {
         match self {

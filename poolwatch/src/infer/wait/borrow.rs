@@ -181,6 +181,10 @@ mod tests {
         waits
     }
 
+    fn waiting(waits: &Waits, at: Time) -> u64 {
+        nanoseconds(waits.waiting_now(POOL, at))
+    }
+
     fn taken(waits: &mut Waits) -> Vec<f64> {
         let mut waited = Vec::new();
         waits.take_waited(&mut waited);
@@ -194,10 +198,10 @@ mod tests {
         waits.watch_borrowers(MS, true);
         waits.borrow(&borrow(1, 2 * MS, Borrowing::Asks));
         waits.borrow(&borrow(2, 3 * MS, Borrowing::Asks));
-        assert_eq!(waits.waiting_now(POOL, 4 * MS), 2.0);
+        assert_eq!(waiting(&waits, 4 * MS), 2);
         waits.borrow(&borrow(1, 5 * MS, Borrowing::Granted));
         waits.borrow(&borrow(2, 9 * MS, Borrowing::Refused));
-        assert_eq!(waits.waiting_now(POOL, 9 * MS), 0.0);
+        assert_eq!(waiting(&waits, 9 * MS), 0);
         assert_eq!(taken(&mut waits), [3e6]);
         assert_eq!(waits.take_elapsed(POOL).pending, 9 * MS);
         assert_eq!(waits.take_gave_up(), Some((POOL, 1)));
@@ -210,26 +214,26 @@ mod tests {
         waits.watch_borrowers(1, true);
         waits.borrow(&borrow(1, MS, Borrowing::Asks));
         waits.borrow(&borrow(1, 2 * MS, Borrowing::Asks));
-        assert_eq!(waits.waiting_now(POOL, 2 * MS), 1.0);
+        assert_eq!(waiting(&waits, 2 * MS), 1);
         waits.borrow(&borrow(1, 3 * MS, Borrowing::Granted));
-        assert_eq!((waits.waiting_now(POOL, 3 * MS), taken(&mut waits)), (0.0, vec![1e6]));
+        assert_eq!((waiting(&waits, 3 * MS), taken(&mut waits)), (0, vec![1e6]));
     }
 
     #[test]
     fn who_asked_before_the_probe_came_is_a_stranger() {
         let mut waits = saturated();
         waits.weigh(SECOND);
-        assert_eq!(waits.waiting_now(POOL, SECOND), 1.0);
+        assert_eq!(waiting(&waits, SECOND), 1);
         waits.watch_borrowers(SECOND, true);
         waits.borrow(&borrow(1, SECOND + MS, Borrowing::Asks));
-        assert_eq!(waits.waiting_now(POOL, SECOND + MS), 2.0);
-        drop(waits.take_elapsed(POOL));
+        assert_eq!(waiting(&waits, SECOND + MS), 2);
+        let _ = waits.take_elapsed(POOL);
         waits.borrow(&borrow(2, SECOND + 3 * MS, Borrowing::Granted));
-        assert_eq!(waits.waiting_now(POOL, SECOND + 3 * MS), 1.0);
+        assert_eq!(waiting(&waits, SECOND + 3 * MS), 1);
         assert_eq!((waits.take_elapsed(POOL).pending, taken(&mut waits).len()), (3 * MS, 0));
         // One more than there were strangers: nothing is known of it.
         waits.borrow(&borrow(3, SECOND + 4 * MS, Borrowing::Granted));
-        assert_eq!(waits.waiting_now(POOL, SECOND + 4 * MS), 1.0);
+        assert_eq!(waiting(&waits, SECOND + 4 * MS), 1);
     }
 
     #[test]
@@ -237,7 +241,7 @@ mod tests {
         let mut waits = saturated();
         waits.watch_borrowers(SECOND, true);
         waits.borrow(&borrow(1, SECOND, Borrowing::Asks));
-        drop(waits.take_elapsed(POOL));
+        let _ = waits.take_elapsed(POOL);
         waits.watch_borrowers(SECOND + 2 * MS, false);
         assert!(!waits.borrowers.is_watched() && waits.borrowers.asking.is_empty());
         assert_eq!(waits.take_elapsed(POOL).pending, 2 * MS);
