@@ -143,6 +143,7 @@ fn every_kind() -> Vec<Event> {
         Event::Books { events: 9, lost: vec![("ring".into(), 2)], unparsed: vec![("header".into(), 1)] },
         Event::Tick { at },
         Event::Scrape { at },
+        Event::Borrowers { pid: 42, at, told: true },
     ]
 }
 
