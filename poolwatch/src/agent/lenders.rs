@@ -63,6 +63,14 @@ impl Watcher {
         }
     }
 
+    /// It runs another program now: what was known of its library is not of this one.
+    pub(super) fn part_from_lender(&mut self, pid: u32, events: &mut Vec<Event>) {
+        if self.pressure.lenders.attached.contains_key(&pid) {
+            events.push(Event::Borrowers { pid, at: clock::now(), told: false });
+        }
+        self.pressure.part(pid);
+    }
+
     fn attach_to(&mut self, found: &Found, events: &mut Vec<Event>) {
         let pid = found.pid;
         // It may have ended meanwhile, and another have its number; or be calm again.

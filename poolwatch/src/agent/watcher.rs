@@ -264,6 +264,7 @@ impl Watcher {
             && let Ok(process) = discover::process(pid)
         {
             self.admit(process, events);
+            self.part_from_lender(pid, events);
         }
     }
 

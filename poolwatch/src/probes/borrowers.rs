@@ -23,7 +23,7 @@ pub struct Place<'a> {
     pub returns: &'a [u64],
 }
 
-/// Processes in whose library probes are attached at once.
+/// Processes in whose library probes are attached at once; of further ones other evidence speaks.
 const PROCESSES: usize = 256;
 
 /// A probe in a program, to detach it.

@@ -9,9 +9,13 @@ use super::{
     super::{limits, pools::PoolRef},
     Waited, Waits,
     lender::{LenderId, Lenders},
+    lending::Lending,
     nanoseconds,
 };
 use crate::event::{Begun, Borrow, Borrowing, Time};
+
+/// Time in which a borrower gets a connection that is idle, and both are told of.
+const AT_ONCE: Time = 10_000_000;
 
 /// One that asks.
 #[derive(Clone, Copy, Debug)]
@@ -129,6 +133,23 @@ impl Waits {
         self.weigh(borrow.at);
     }
 
+    /// Nobody asks for a connection while one is idle: what tells of an answer was lost.
+    pub(super) fn forget_answered(&mut self, at: Time) {
+        let before = at.saturating_sub(AT_ONCE);
+        let only = self.only();
+        let idle = |pool: PoolRef| {
+            self.lendings.get(&pool).and_then(Lending::idle_from).is_some_and(|from| from <= before)
+        };
+        let Borrowers { asking, lenders, .. } = &mut self.borrowers;
+        asking.retain(|_, asking| {
+            let answered = asking.since <= before && lenders.pool_of(asking.lender, only).is_some_and(idle);
+            if answered {
+                lenders.answer(asking.lender);
+            }
+            !answered
+        });
+    }
+
     /// Somebody waited so long for a connection of this lender. Returns the lender's pool.
     fn add_wait(&mut self, lender: LenderId, waited: Time) -> Option<PoolRef> {
         let pool = self.borrowers.lenders.pool_of(lender, self.only())?;
@@ -234,6 +255,18 @@ mod tests {
         // One more than there were strangers: nothing is known of it.
         waits.borrow(&borrow(3, SECOND + 4 * MS, Borrowing::Granted));
         assert_eq!(waiting(&waits, SECOND + 4 * MS), 1);
+    }
+
+    #[test]
+    fn an_answer_that_was_lost_is_known_by_an_idle_connection() {
+        let mut waits = Waits::default();
+        waits.enter(SocketId(1), POOL, true, 0);
+        waits.watch_borrowers(MS, true);
+        waits.borrow(&borrow(1, 2 * MS, Borrowing::Asks));
+        waits.tick(5 * MS);
+        assert_eq!(waiting(&waits, 5 * MS), 1);
+        waits.tick(SECOND);
+        assert_eq!(waiting(&waits, SECOND), 0);
     }
 
     #[test]

@@ -53,6 +53,7 @@ impl Waits {
     pub fn tick(&mut self, at: Time) {
         self.advance(at);
         self.parkings.tick(at);
+        self.forget_answered(at);
         self.weigh(at);
     }
 
