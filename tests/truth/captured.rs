@@ -60,6 +60,8 @@ struct Row {
     by_integral: f64,
     evidence: (String, String),
     confidence: (f64, f64),
+    /// Borrowers that are said to have given up; none did.
+    gave_up: usize,
 }
 
 fn truth(path: &Path) -> Result<Vec<Borrowing>> {
@@ -153,6 +155,7 @@ fn run(name: &str, recording: &Path, truth_path: &Path) -> Result<Row> {
             next += MILLISECOND;
         }
         core.apply(event, &mut facts);
+        row.gave_up += facts.iter().filter(|fact| matches!(fact, Fact::TimedOut { .. })).count();
         integral += sum(&mut facts, (at >= from).then_some(&mut waits));
     }
     row.inferred = percentiles(waits);
@@ -273,6 +276,7 @@ fn captures() -> Result<()> {
             failed.push(format!("{name}: {:?}, the reference {bound:?}", row.off()));
         }
         ensure!(bound.is_some() || directory != kept, "{name} has no bound");
+        ensure!(row.gave_up == 0, "{name}: {} are said to have given up", row.gave_up);
         let trusted = bound.is_none() || row.confidence.0 >= 0.6 && row.confidence.1 >= 0.6;
         ensure!(trusted, "{name}: it trusts itself by {:?}", row.confidence);
     }

@@ -48,6 +48,7 @@ impl Core {
     /// Idle connections are known at once, others with their next answer.
     fn new_waits(&self, process: ProcessId) -> Waits {
         let mut waits = Waits::default();
+        waits.declare(self.processes.living(process).and_then(|facts| facts.declared.connection_timeout));
         for socket in self.processes.held(process) {
             let Some(member) = self.members.get(&socket) else { continue };
             if let Some(pool) = member.pool
@@ -101,10 +102,8 @@ impl Core {
             facts.push(Fact::Waited { labels, pid, took: pool.tally.whole(took) });
         }
         self.waited = waited;
-        let gave_up = self.waits.get_mut(&process).and_then(Waits::take_gave_up);
-        for _ in 0..gave_up.map_or(0, |(_, times)| times) {
-            let pool = gave_up.map(|(pool, _)| pool);
-            self.tell(pool, facts, |labels| Fact::TimedOut { labels });
+        for pool in self.waits.get_mut(&process).map(Waits::take_gave_up).unwrap_or_default() {
+            self.tell(Some(pool), facts, |labels| Fact::TimedOut { labels });
         }
     }
 

@@ -5,6 +5,7 @@ use super::{
     demand::DemandId,
     follow,
     lent::{ExchangeRef, Lent, State},
+    nanoseconds,
     route::RouteId,
     thread::Last,
 };
@@ -147,6 +148,7 @@ impl Waits {
     }
 
     pub(super) fn note_wait(&mut self, exchange: ExchangeRef, took: f64) {
+        self.patience.waited(nanoseconds(took));
         if let Some(pool) = self.lent.get(&exchange.socket).map(|lent: &Lent| lent.pool) {
             self.waited.push(Waited { pool, took });
         }

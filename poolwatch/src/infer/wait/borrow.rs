@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 
-use super::{super::limits, Waited, Waits};
+use super::{
+    super::{given_up, limits},
+    Waited, Waits,
+};
 use crate::event::{Borrow, Borrowing, Time};
 
 /// Borrowers that ask, by the name that the probe gives them.
 #[derive(Debug, Default)]
 pub struct Borrowers {
-    asking: HashMap<(u64, u64), Time>,
+    /// Since when, and how long some connection had been idle until then.
+    asking: HashMap<(u64, u64), (Time, Time)>,
     seen: bool,
     refused: u64,
-    gave_up: u64,
 }
 
 impl Borrowers {
@@ -30,22 +33,17 @@ impl Borrowers {
         std::mem::take(&mut self.refused)
     }
 
-    /// Borrowers that got no connection since the last call.
-    pub fn take_gave_up(&mut self) -> u64 {
-        std::mem::take(&mut self.gave_up)
-    }
-
-    /// It is answered; since when it asked.
-    fn answer(&mut self, borrow: &Borrow) -> Option<Time> {
+    /// It is answered; what was noted when it asked.
+    fn answer(&mut self, borrow: &Borrow) -> Option<(Time, Time)> {
         self.asking.remove(&(borrow.pool, borrow.borrower))
     }
 
-    fn ask(&mut self, borrow: &Borrow) {
+    fn ask(&mut self, borrow: &Borrow, idle: Time) {
         self.seen = true;
         if self.asking.len() >= limits::BORROWERS {
             self.refused += 1;
         } else {
-            self.asking.insert((borrow.pool, borrow.borrower), borrow.at);
+            self.asking.insert((borrow.pool, borrow.borrower), (borrow.at, idle));
         }
     }
 }
@@ -55,15 +53,18 @@ impl Waits {
     pub fn borrow(&mut self, borrow: &Borrow) {
         self.advance(borrow.at);
         if borrow.borrowing == Borrowing::Asks {
-            self.borrowers.ask(borrow);
-        } else if let Some(since) = self.borrowers.answer(borrow) {
+            self.borrowers.ask(borrow, self.gauge.idle());
+        } else if let Some((since, idle)) = self.borrowers.answer(borrow) {
             let waited = borrow.at.saturating_sub(since);
             let Some(pool) = self.largest() else { return };
             self.gauge.add(pool, waited);
             if borrow.borrowing == Borrowing::Granted {
                 self.waited.push(Waited { pool, took: waited as f64 });
             } else {
-                self.borrowers.gave_up += 1;
+                let wait = self.stretch(since, borrow.at, idle);
+                if given_up::refused(&wait, self.failed_since(since)) {
+                    self.gave_up.push(pool);
+                }
             }
         }
         self.weigh(borrow.at);

@@ -30,6 +30,10 @@ pub struct Open {
     pub lent: Option<SocketId>,
     /// How long its thread slept and was woken before it borrowed.
     pub slept: Time,
+    /// Where its thread slept last until time was over.
+    pub overslept: Option<u64>,
+    /// How long some connection had been surely idle until it was read.
+    pub idle: Time,
 }
 
 /// Open demands by their sockets.
@@ -42,15 +46,22 @@ pub struct Demands {
 
 impl Demands {
     /// A demand came; `None` when there is no room, which is counted.
-    pub fn add(&mut self, socket: SocketId, at: Time, thread: u32, route: RouteId) -> Option<DemandId> {
+    pub fn add(
+        &mut self,
+        socket: SocketId,
+        at: Time,
+        thread: u32,
+        route: RouteId,
+        idle: Time,
+    ) -> Option<DemandId> {
         if self.open.len() >= limits::DEMANDS {
             self.refused += 1;
             return None;
         }
         let id = DemandId { socket, number: self.next };
         self.next += 1;
-        let (start, lent, slept) = (None, None, 0);
-        self.open.insert(socket, Open { id, at, thread, route, start, lent, slept });
+        let (start, lent, slept, overslept) = (None, None, 0, None);
+        self.open.insert(socket, Open { id, at, thread, route, start, lent, slept, overslept, idle });
         Some(id)
     }
 

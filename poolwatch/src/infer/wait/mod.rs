@@ -10,6 +10,7 @@
 //! | `thread.rs`, `turns.rs` | what each thread read last, and how its turns lie between cause and effect |
 //! | `lent.rs`, `lending.rs` | each connection as it is lent; the idle ones of a pool in order |
 //! | `begin.rs`, `answer.rs`, `serve.rs` | what a request, its answer, a demand and its response do: the links |
+//! | `unlent.rs` | demands that were served without a connection: borrowers that gave up |
 //! | `park.rs`, `queue.rs`, `borrow.rs` | better evidence: sleeping threads, a pooler's clients, probes in the pool's library |
 //! | `gauge.rs`, `rate.rs` | how many wait now, and the integral of it; how often demands come |
 //! | `tally.rs`, `confidence.rs`, `waiting.rs` | waits of the last 60 s; how far to trust them; what a pool is told |
@@ -31,6 +32,7 @@ mod serve;
 mod tally;
 mod thread;
 mod turns;
+mod unlent;
 mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
@@ -52,7 +54,7 @@ use self::{
     thread::Threads,
     turns::Turns,
 };
-use super::pools::PoolRef;
+use super::{given_up::Patience, pools::PoolRef};
 use crate::event::{SocketId, Time};
 
 /// Weight of one observation in a share that follows the newest ones.
@@ -98,6 +100,11 @@ pub struct Waits {
     borrowers: Borrowers,
     gauge: Gauge,
     waited: Vec<Waited>,
+    patience: Patience,
+    /// A connection could not be made last.
+    failed: Option<Time>,
+    /// Whose connections borrowers gave up waiting for.
+    gave_up: Vec<PoolRef>,
 }
 
 impl Waits {
@@ -153,10 +160,9 @@ impl Waits {
         waited.append(&mut self.waited);
     }
 
-    /// Borrowers of a probed library that got no connection since the last call, and their pool.
-    pub fn take_gave_up(&mut self) -> Option<(PoolRef, u64)> {
-        let gave_up = self.borrowers.take_gave_up();
-        self.largest().filter(|_| gave_up > 0).map(|pool| (pool, gave_up))
+    /// Borrowers that gave up since the last call, by the pool that they waited for.
+    pub fn take_gave_up(&mut self) -> Vec<PoolRef> {
+        std::mem::take(&mut self.gave_up)
     }
 
     /// What found no room since the last call: demands and threads, borrowers.
