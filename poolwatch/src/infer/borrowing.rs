@@ -102,7 +102,11 @@ impl Core {
             facts.push(Fact::Waited { labels, pid, took: pool.tally.whole(took) });
         }
         self.waited = waited;
-        for pool in self.waits.get_mut(&process).map(Waits::take_gave_up).unwrap_or_default() {
+        for Waited { pool, took } in self.waits.get_mut(&process).map(Waits::take_gave_up).unwrap_or_default()
+        {
+            if let Some(pool) = self.pools.get_mut(pool) {
+                pool.tally.give_up(self.now, took);
+            }
             self.tell(Some(pool), facts, |labels| Fact::TimedOut { labels });
         }
     }
@@ -127,7 +131,9 @@ impl Core {
                 let (Some(pool), Some(waits)) = (self.pools.get_mut(id), self.waits.get_mut(&process)) else {
                     continue;
                 };
-                pool.unsaid.add(waits.take_elapsed(id));
+                let elapsed = waits.take_elapsed(id);
+                pool.tally.elapse(at, elapsed.pending, waits.take_served(id));
+                pool.unsaid.add(elapsed);
                 pool.silent = waits.silent(id);
                 pool.waiting = waits.waiting(id, &pool.tally, at);
             }

@@ -174,3 +174,33 @@ fn threads_that_give_up_have_slept_for_it() {
     assert_eq!((told.gave_up, told.waits.len()), (20, 1), "one was lent the connection at once");
     close_to(told.pending, expected, 0.01, "integral");
 }
+
+/// Demands that are never served, such as streams of events, look like borrowers that wait. Nobody else does, so the
+/// integral of those that wait and the waits of those that were served disagree.
+#[test]
+fn an_integral_that_disagrees_with_the_waits_lowers_the_confidence() {
+    let asked = requests(10_000, 155.0, 3000);
+    let confidence = |streams: u64| {
+        let (mut events, _) = Serving::new(5).serve(&asked);
+        let Some(Event::Demand(first)) = events.first().cloned() else { return Vec::new() };
+        for nth in 0..streams {
+            let (socket, at) = (SocketId(DEMANDS + 100_000 + nth), (5000 + nth) * MS);
+            events.push(Event::Demand(poolwatch::event::Demand { socket, at, ..first }));
+        }
+        events.sort_by_key(Event::at);
+        let mut world = World::new();
+        world.connect(&[1, 2, 3, 4, 5], "shop", 0);
+        for (nth, event) in events.iter().enumerate() {
+            world.tell(std::slice::from_ref(event));
+            if nth % 20 == 0 {
+                world.tell(&[Event::Tick { at: event.at().unwrap_or(0) }]);
+            }
+        }
+        let end = asked.last().map_or(0, |(at, _)| at / 1000);
+        let pool = world.tell(&[tick(end)]).pool(end);
+        vec![pool.pending.map_or(0.0, |it| it.confidence), pool.waits.map_or(0.0, |it| it.confidence)]
+    };
+    let (plain, disturbed) = (confidence(0), confidence(20));
+    assert!(plain.iter().all(|sure| *sure > 0.75), "{plain:?}");
+    assert!(disturbed.iter().all(|sure| *sure < 0.5), "{disturbed:?}");
+}

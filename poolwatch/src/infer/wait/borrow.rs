@@ -63,7 +63,7 @@ impl Waits {
             } else {
                 let wait = self.stretch(since, borrow.at, idle);
                 if given_up::refused(&wait, self.failed_since(since)) {
-                    self.gave_up.push(pool);
+                    self.gave_up.push(Waited { pool, took: waited as f64 });
                 }
             }
         }

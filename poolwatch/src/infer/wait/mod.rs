@@ -13,8 +13,9 @@
 //! | `unlent.rs` | demands that were served without a connection: borrowers that gave up |
 //! | `park.rs`, `queue.rs`, `borrow.rs` | better evidence: sleeping threads, a pooler's clients, probes in the pool's library |
 //! | `gauge.rs`, `rate.rs` | how many wait now, and the integral of it; how often demands come |
-//! | `tally.rs`, `confidence.rs`, `waiting.rs` | waits of the last 60 s; how far to trust them; what a pool is told |
+//! | `tally.rs`, `agreement.rs`, `confidence.rs`, `waiting.rs` | waits of the last 60 s; how far to trust them; what a pool is told |
 
+mod agreement;
 mod answer;
 mod begin;
 mod borrow;
@@ -103,8 +104,10 @@ pub struct Waits {
     patience: Patience,
     /// A connection could not be made last.
     failed: Option<Time>,
-    /// Whose connections borrowers gave up waiting for.
-    gave_up: Vec<PoolRef>,
+    /// Borrowers that gave up.
+    gave_up: Vec<Waited>,
+    /// Demands of routes that borrow that were served and not told yet.
+    served: u64,
 }
 
 impl Waits {
@@ -160,8 +163,8 @@ impl Waits {
         waited.append(&mut self.waited);
     }
 
-    /// Borrowers that gave up since the last call, by the pool that they waited for.
-    pub fn take_gave_up(&mut self) -> Vec<PoolRef> {
+    /// Borrowers that gave up since the last call: the pool is the one that they waited for.
+    pub fn take_gave_up(&mut self) -> Vec<Waited> {
         std::mem::take(&mut self.gave_up)
     }
 

@@ -1,6 +1,6 @@
 //! A demand comes, and is served: the response shows which borrowing was its own.
 
-use super::{Waits, demand::Open, follow, lent::State, thread::Answer};
+use super::{super::given_up::Habit, Waits, demand::Open, follow, lent::State, thread::Answer};
 use crate::event::{Demand, Served, Time, Turn};
 
 /// An answer that is older says nothing about turns.
@@ -75,7 +75,9 @@ impl Waits {
 
     fn respond(&mut self, open: &Open, turn: Turn, at: Time) {
         follow(&mut self.foreign, open.thread != turn.thread);
-        self.routes.get(open.route).served();
+        let route = self.routes.get(open.route);
+        route.served();
+        self.served += u64::from(route.habit() != Habit::Spares);
         if self.queue.is_pooler() {
             return;
         }

@@ -6,7 +6,7 @@
 
 use super::{
     super::{given_up::Wait, pools::PoolRef},
-    Waits,
+    Waited, Waits,
     demand::Open,
     lending::Lending,
     nanoseconds,
@@ -49,9 +49,9 @@ impl Waits {
         }
         // They would have borrowed: a route does not become one that needs no connection by giving up.
         (0..gave_up).for_each(|_| route.link());
-        self.gave_up.extend(std::iter::repeat_n(pool, gave_up));
+        let waited = at.saturating_sub(open.at).saturating_sub(before);
+        self.gave_up.extend(std::iter::repeat_n(Waited { pool, took: waited as f64 }, gave_up));
         if self.watches_threads() {
-            let waited = at.saturating_sub(open.at).saturating_sub(before);
             self.gauge.add(pool, waited.saturating_sub(open.slept));
         }
         if let Some(address) = open.overslept {
