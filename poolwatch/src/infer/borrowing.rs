@@ -49,6 +49,7 @@ impl Core {
     fn new_waits(&self, process: ProcessId) -> Waits {
         let mut waits = Waits::default();
         waits.declare(self.processes.living(process).and_then(|facts| facts.declared.connection_timeout));
+        waits.lose(self.books.lately_lost());
         for socket in self.processes.held(process) {
             let Some(member) = self.members.get(&socket) else { continue };
             if let Some(pool) = member.pool

@@ -172,7 +172,11 @@ impl Core {
                 self.fail(*process, server, *errno, *at, facts);
             }
             Event::Exit { process, at } => self.end_process(*process, *at, facts),
-            Event::Books { events, lost, unparsed } => self.books.tell(*events, lost, unparsed),
+            Event::Books { events, lost, unparsed } => {
+                self.books.tell(*events, lost, unparsed);
+                let share = self.books.lately_lost();
+                self.waits.values_mut().for_each(|waits| waits.lose(share));
+            }
             Event::Tick { at } | Event::Scrape { at } => self.tick(*at, facts),
         }
     }

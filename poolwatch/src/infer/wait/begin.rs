@@ -22,9 +22,16 @@ impl Waits {
     /// The first byte of a request was sent on a connection that had none in flight.
     pub fn begin(&mut self, begun: &Begun) {
         self.advance(begun.at);
-        match self.lent.get(&begun.socket) {
-            Some(lent) if !lent.is_under_way() && lent.state != State::Transaction => self.exchange(begun),
-            _ => {}
+        if let Some(lent) = self.lent.get_mut(&begun.socket)
+            && lent.state != State::Transaction
+        {
+            if self.loss > 0.0 {
+                // A request begins where none is in flight: the answer to the one before was lost.
+                lent.abandon();
+            }
+            if !lent.is_under_way() {
+                self.exchange(begun);
+            }
         }
         self.place(begun.socket, State::Busy, begun.at);
         self.weigh(begun.at);

@@ -51,6 +51,9 @@ impl Method {
 const KNOWN: f64 = 30.0;
 /// Share of what varies before a borrowing that may go into an estimate, as measured.
 const VARIES: f64 = 0.65;
+/// Share of the trust that a lost share of the records costs: of what is left when one in twenty is lost, waits are off
+/// by a quarter.
+const LOST: f64 = 10.0;
 /// Mean wait below which its share in the uncertainty is that of this, in nanoseconds.
 const SHORT: f64 = 1_000_000.0;
 
@@ -92,7 +95,8 @@ impl Waits {
             }
             Method::Demand | Method::DemandBlind => self.steadiness(mean) * self.grounds() * agreement,
         };
-        (method.trust() * uncertain * shared).clamp(0.0, 1.0)
+        let whole = if method == Method::Nothing { 1.0 } else { 1.0 - LOST * self.loss };
+        (method.trust() * uncertain * shared * whole).clamp(0.0, 1.0)
     }
 
     /// Close to 1 where the wait is long against what varies before it.

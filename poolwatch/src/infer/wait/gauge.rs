@@ -179,6 +179,7 @@ impl Waits {
     pub fn weigh(&mut self, at: Time) {
         self.settle();
         if at.saturating_sub(self.gauge.judged) > JUDGED {
+            self.forget_astray(at);
             self.routes.judge(self.serves_by_threads());
             self.gauge.outside = self.routes.outside(at);
             self.gauge.judged = at;

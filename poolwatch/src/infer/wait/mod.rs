@@ -10,13 +10,14 @@
 //! | `thread.rs`, `turns.rs` | what each thread read last, and how its turns lie between cause and effect |
 //! | `lent.rs`, `lending.rs` | each connection as it is lent; the idle ones of a pool in order |
 //! | `begin.rs`, `answer.rs`, `serve.rs` | what a request, its answer, a demand and its response do: the links |
-//! | `unlent.rs` | demands that were served without a connection: borrowers that gave up |
+//! | `unlent.rs`, `astray.rs` | demands that were served without a connection: borrowers that gave up; those that nobody serves |
 //! | `park.rs`, `queue.rs`, `borrow.rs` | better evidence: sleeping threads, a pooler's clients, probes in the pool's library |
 //! | `gauge.rs`, `rate.rs` | how many wait now, and the integral of it; how often demands come |
 //! | `tally.rs`, `agreement.rs`, `confidence.rs`, `waiting.rs` | waits of the last 60 s; how far to trust them; what a pool is told |
 
 mod agreement;
 mod answer;
+mod astray;
 mod begin;
 mod borrow;
 mod confidence;
@@ -106,6 +107,10 @@ pub struct Waits {
     failed: Option<Time>,
     /// Borrowers that gave up.
     gave_up: Vec<Waited>,
+    /// Demands that were served with a connection.
+    linked: u64,
+    /// Share of the records that was lost lately.
+    loss: f64,
     /// Demands of routes that borrow that were served and not told yet.
     served: u64,
 }
@@ -155,7 +160,8 @@ impl Waits {
 
     /// One thread serves one demand at a time.
     pub fn serves_by_threads(&self) -> bool {
-        self.overlapping < FEW && self.foreign < FEW
+        let few = self.few();
+        self.overlapping < few && self.foreign < few
     }
 
     /// Waits that became known since the last call.

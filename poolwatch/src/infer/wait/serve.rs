@@ -1,6 +1,13 @@
 //! A demand comes, and is served: the response shows which borrowing was its own.
 
-use super::{super::given_up::Habit, Waits, demand::Open, follow, lent::State, thread::Answer};
+use super::{
+    super::given_up::Habit,
+    Waits,
+    demand::{Before, Open},
+    follow,
+    lent::State,
+    thread::Answer,
+};
 use crate::event::{Demand, Served, Time, Turn};
 
 /// An answer that is older says nothing about turns.
@@ -15,10 +22,14 @@ impl Waits {
             return;
         }
         self.advance(demand.at);
-        if self.demands.of(demand.socket).is_some() {
-            self.recognise(demand);
-        } else {
-            self.admit(demand);
+        match self.demands.of(demand.socket).map(|open| open.at) {
+            Some(at) if at >= demand.at => self.recognise(demand),
+            // The one before was served, or it would not have come.
+            Some(_) => {
+                self.abandon(demand.socket);
+                self.admit(demand);
+            }
+            None => self.admit(demand),
         }
         self.weigh(demand.at);
     }
@@ -40,13 +51,15 @@ impl Waits {
 
     fn admit(&mut self, demand: &Demand) {
         let route = self.routes.admit(demand.route.unwrap_or(0));
-        let (thread, idle) = (demand.turn.thread, self.gauge.idle());
-        let Some(id) = self.demands.add(demand.socket, demand.at, thread, route, idle) else { return };
+        let thread = demand.turn.thread;
+        let overlaps = self.take_turns(thread);
+        let before = Before { idle: self.gauge.idle(), linked: self.linked };
+        let Some(id) = self.demands.add(demand.socket, demand.at, thread, route, before) else { return };
         self.routes.ask(route, demand.at);
         self.gauge.asked(demand.at, demand.route.is_some());
         self.queue.ask(demand, id);
         if let Some(thread) = self.threads.meet(thread, demand.at) {
-            follow(&mut self.overlapping, thread.open > 0);
+            follow(&mut self.overlapping, overlaps || thread.open > 0);
             thread.ask(id, demand.at, demand.turn);
         }
     }
@@ -54,16 +67,9 @@ impl Waits {
     /// The first byte of the response was written, or none will be.
     pub fn serve(&mut self, served: &Served) {
         self.advance(served.at);
-        if let Some(open) = self.demands.remove(served.socket) {
-            self.routes.close(open.route);
-            if open.start.is_none()
-                && self.queue.leave(open.id)
-                && let Some(pool) = self.largest()
-            {
+        if let Some((open, queued)) = self.close(served.socket) {
+            if let Some(pool) = self.largest().filter(|_| queued) {
                 self.gauge.add(pool, served.at.saturating_sub(open.at));
-            }
-            if let Some(thread) = self.threads.get_mut(open.thread) {
-                thread.open = thread.open.saturating_sub(1);
             }
             match served.turn {
                 Some(turn) => self.respond(&open, turn, served.at),
@@ -79,6 +85,7 @@ impl Waits {
         route.served();
         self.served += u64::from(route.habit() != Habit::Spares);
         if self.queue.is_pooler() {
+            self.linked += 1;
             return;
         }
         let linked = if self.serves_by_threads() {
@@ -86,6 +93,7 @@ impl Waits {
         } else {
             self.respond_by_turn(open, turn, at)
         };
+        self.linked += u64::from(linked);
         if !linked && open.start.is_none() {
             self.serve_unlent(open, at);
         }
@@ -93,7 +101,7 @@ impl Waits {
     }
 
     /// The thread works for nobody now.
-    fn free(&mut self, open: &Open) {
+    pub(super) fn free(&mut self, open: &Open) {
         if let Some(thread) = self.threads.get_mut(open.thread)
             && thread.current == Some(open.id)
         {

@@ -40,7 +40,7 @@ impl Waits {
             return;
         }
         let Some(pool) = self.waited_for(at) else { return };
-        let wait = self.stretch(open.at, at, open.idle);
+        let wait = self.stretch(open.at, at, open.before.idle);
         let route = self.routes.get(open.route);
         let before = nanoseconds(route.before.mean());
         let gave_up = self.patience.answered(&wait, route.habit(), before);
