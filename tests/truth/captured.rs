@@ -27,6 +27,8 @@ use poolwatch::{
     recording,
 };
 
+mod lossy;
+
 const MILLISECOND: u64 = 1_000_000;
 /// What is learned first does not count.
 const LEARNING: u64 = 2_000 * MILLISECOND;
@@ -60,6 +62,8 @@ struct Row {
     by_integral: f64,
     evidence: (String, String),
     confidence: (f64, f64),
+    /// Borrowers that are said to have given up; none did.
+    gave_up: usize,
 }
 
 fn truth(path: &Path) -> Result<Vec<Borrowing>> {
@@ -122,10 +126,12 @@ fn means(truth: &[f64], shown: &[f64]) -> (f64, f64, f64) {
     (truth.iter().sum::<f64>() / count, shown.iter().sum::<f64>() / count, off / count)
 }
 
-fn run(name: &str, recording: &Path, truth_path: &Path) -> Result<Row> {
-    let borrowings = truth(truth_path)?;
+fn read(recording: &Path) -> Result<Vec<Event>> {
     let (_, events) = recording::open(recording)?;
-    let events: Vec<Event> = events.collect::<Result<_, _>>()?;
+    events.collect::<Result<_, _>>().with_context(|| format!("{}", recording.display()))
+}
+
+fn run(name: &str, events: &[Event], borrowings: Vec<Borrowing>) -> Row {
     let from = begins(name, &borrowings);
     let last = borrowings.iter().map(|one| one.returned).max().unwrap_or(0);
     let to = events.last().and_then(Event::at).unwrap_or(0).min(last);
@@ -141,7 +147,7 @@ fn run(name: &str, recording: &Path, truth_path: &Path) -> Result<Row> {
     let (mut pending, mut used, mut waits, mut facts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut core = Core::new(Settings::default());
     let (mut next, mut integral) = (from, 0);
-    for event in &events {
+    for event in events {
         let at = event.at().unwrap_or(0);
         if at > from && next == from {
             // What was summed up before does not count.
@@ -153,6 +159,7 @@ fn run(name: &str, recording: &Path, truth_path: &Path) -> Result<Row> {
             next += MILLISECOND;
         }
         core.apply(event, &mut facts);
+        row.gave_up += facts.iter().filter(|fact| matches!(fact, Fact::TimedOut { .. })).count();
         integral += sum(&mut facts, (at >= from).then_some(&mut waits));
     }
     row.inferred = percentiles(waits);
@@ -167,7 +174,7 @@ fn run(name: &str, recording: &Path, truth_path: &Path) -> Result<Row> {
             (row.evidence.1, row.confidence.1) = (value.evidence.to_owned(), value.confidence);
         }
     }
-    Ok(row)
+    row
 }
 
 fn look(core: &mut Core, at: Time, facts: &mut Vec<Fact>, pending: &mut Vec<f64>, used: &mut Vec<f64>) {
@@ -247,32 +254,43 @@ fn worse(row: &Row, reference: &[f64; 4]) -> bool {
     pairs.into_iter().any(|((own, reference), slack)| own.abs() > reference.abs() + slack)
 }
 
-#[test]
-fn captures() -> Result<()> {
-    let kept = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("truth/captured");
-    let directory = std::env::var_os("POOLWATCH_CAPTURES").map_or_else(|| kept.clone(), PathBuf::from);
-    let mut recordings: Vec<PathBuf> = fs::read_dir(&directory)
+/// Where the recordings are that are kept.
+fn kept() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("truth/captured")
+}
+
+/// Recordings by their names, in the order of these.
+fn recordings(directory: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let mut recordings: Vec<(String, PathBuf)> = fs::read_dir(directory)
         .with_context(|| format!("{}", directory.display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|end| end == "rec"))
+        .map(|path| (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), path))
         .collect();
     recordings.sort();
     ensure!(!recordings.is_empty(), "no recordings in {}", directory.display());
+    Ok(recordings)
+}
+
+#[test]
+fn captures() -> Result<()> {
+    let kept = kept();
+    let directory = std::env::var_os("POOLWATCH_CAPTURES").map_or_else(|| kept.clone(), PathBuf::from);
     let reference = reference(&kept)?;
     println!(
         "| capture | mean ms | off | p95 ms | off | by integral | waits | waiting | MAE | used | MAE | waits by | count by |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     let mut failed = Vec::new();
-    for recording in recordings {
-        let name = recording.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let row = run(&name, &recording, &recording.with_extension("truth"))?;
+    for (name, recording) in recordings(&directory)? {
+        let row = run(&name, &read(&recording)?, truth(&recording.with_extension("truth"))?);
         println!("{}", row.line(&name));
         let bound = reference.iter().find(|(other, _)| *other == name).map(|(_, bound)| bound);
         if let Some(bound) = bound.filter(|bound| worse(&row, bound)) {
             failed.push(format!("{name}: {:?}, the reference {bound:?}", row.off()));
         }
         ensure!(bound.is_some() || directory != kept, "{name} has no bound");
+        ensure!(row.gave_up == 0, "{name}: {} are said to have given up", row.gave_up);
         let trusted = bound.is_none() || row.confidence.0 >= 0.6 && row.confidence.1 >= 0.6;
         ensure!(trusted, "{name}: it trusts itself by {:?}", row.confidence);
     }

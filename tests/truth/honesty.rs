@@ -113,10 +113,8 @@ fn borrowers_that_give_up() -> Result<()> {
     let row = row(&outcome);
     println!("gave up: {}, poolwatch says {:?}", row.truth.timeouts, row.seen.timeouts);
     ensure!(outcome.books.ended(End::TimedOut) > 20, "too few give up to tell");
-    if let Some(told) = row.seen.timeouts.filter(|told| *told > 0.0) {
-        let truth = row.truth.timeouts as f64;
-        ensure!((told - truth).abs() <= 0.1 * truth, "{told} instead of {truth} gave up");
-    }
+    let (truth, told) = (row.truth.timeouts as f64, row.seen.timeouts.context("it is counted")?);
+    ensure!((told - truth).abs() <= 0.1 * truth, "{told} instead of {truth} gave up");
     honest(plan.rig, &row)?;
     tells(&row)
 }

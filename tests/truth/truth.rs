@@ -24,6 +24,8 @@ fn waits_are_the_librarys(rig: Rig, mix: Mix) -> Result<()> {
     let bounds = if evidence == "uprobe" { Bounds::asked(rig, evidence) } else { Bounds::short(rig) };
     let missed = bounds.missed(&row);
     ensure!(missed.is_empty(), "{}", missed.join("\n"));
+    let gave_up = (row.truth.timeouts, row.seen.timeouts.unwrap_or(0.0));
+    ensure!(gave_up == (0, 0.0), "nobody gave up, and it was said of {}", gave_up.1);
     let trust = row.seen.confidence.zip(row.seen.pending_confidence);
     ensure!(
         trust.is_some_and(|(waits, count)| waits >= 0.6 && count >= 0.6),

@@ -11,10 +11,18 @@ use super::snapshot;
 const REQUESTS_TOLD_AS: [&str; 2] = ["ring_requests", "request"];
 const REQUEST: &str = "request";
 
+/// Told names of records that a full ring could not take begin so.
+const RING: &str = "ring";
+/// Records after which older ones weigh half.
+const HALVED: f64 = 20_000.0;
+
 /// All counts.
 #[derive(Clone, Debug, Default)]
 pub struct Books {
     told: snapshot::Books,
+    /// Records that arrived lately, and those that did not.
+    arrived: f64,
+    dropped: f64,
     lost: BTreeMap<&'static str, u64>,
     unparsed: BTreeMap<&'static str, u64>,
 }
@@ -22,7 +30,21 @@ pub struct Books {
 impl Books {
     /// Replaces what was told before: these are totals.
     pub fn tell(&mut self, events: u64, lost: &[(String, u64)], unparsed: &[(String, u64)]) {
+        let ring = |lost: &[(String, u64)]| -> u64 {
+            lost.iter().filter(|(name, _)| name.starts_with(RING)).map(|(_, count)| *count).sum()
+        };
+        self.arrived += events.saturating_sub(self.told.events) as f64;
+        self.dropped += ring(lost).saturating_sub(ring(&self.told.lost)) as f64;
+        while self.arrived + self.dropped > HALVED {
+            self.arrived /= 2.0;
+            self.dropped /= 2.0;
+        }
         self.told = snapshot::Books { events, lost: lost.to_vec(), unparsed: unparsed.to_vec() };
+    }
+
+    /// Share of the newest records that a full ring could not take.
+    pub fn lately_lost(&self) -> f64 {
+        if self.dropped > 0.0 { self.dropped / (self.arrived + self.dropped) } else { 0.0 }
     }
 
     /// Something did not fit, or did not arrive.
@@ -90,6 +112,17 @@ mod tests {
         assert_eq!(all.events, 7);
         assert_eq!(all.lost, [named("decode", 4), named("pools", 3)]);
         assert_eq!(all.unparsed, [named("unknown_connection", 1)]);
+    }
+
+    #[test]
+    fn losses_fade_with_the_records_that_arrive_since() {
+        let mut books = Books::default();
+        books.tell(950, &[named("ring_requests", 30), named("ring", 20), named("scan", 99)], &[]);
+        assert!((books.lately_lost() - 0.05).abs() < 1e-9);
+        for tell in 1..=20 {
+            books.tell(950 + tell * 15_000, &[named("ring_requests", 30), named("ring", 20)], &[]);
+        }
+        assert!(books.lately_lost() < 1e-5);
     }
 
     #[test]

@@ -48,6 +48,8 @@ impl Core {
     /// Idle connections are known at once, others with their next answer.
     fn new_waits(&self, process: ProcessId) -> Waits {
         let mut waits = Waits::default();
+        waits.declare(self.processes.living(process).and_then(|facts| facts.declared.connection_timeout));
+        waits.lose(self.books.lately_lost());
         for socket in self.processes.held(process) {
             let Some(member) = self.members.get(&socket) else { continue };
             if let Some(pool) = member.pool
@@ -101,10 +103,12 @@ impl Core {
             facts.push(Fact::Waited { labels, pid, took: pool.tally.whole(took) });
         }
         self.waited = waited;
-        let gave_up = self.waits.get_mut(&process).and_then(Waits::take_gave_up);
-        for _ in 0..gave_up.map_or(0, |(_, times)| times) {
-            let pool = gave_up.map(|(pool, _)| pool);
-            self.tell(pool, facts, |labels| Fact::TimedOut { labels });
+        for Waited { pool, took } in self.waits.get_mut(&process).map(Waits::take_gave_up).unwrap_or_default()
+        {
+            if let Some(pool) = self.pools.get_mut(pool) {
+                pool.tally.give_up(self.now, took);
+            }
+            self.tell(Some(pool), facts, |labels| Fact::TimedOut { labels });
         }
     }
 
@@ -128,7 +132,9 @@ impl Core {
                 let (Some(pool), Some(waits)) = (self.pools.get_mut(id), self.waits.get_mut(&process)) else {
                     continue;
                 };
-                pool.unsaid.add(waits.take_elapsed(id));
+                let elapsed = waits.take_elapsed(id);
+                pool.tally.elapse(at, elapsed.pending, waits.take_served(id));
+                pool.unsaid.add(elapsed);
                 pool.silent = waits.silent(id);
                 pool.waiting = waits.waiting(id, &pool.tally, at);
             }

@@ -42,6 +42,9 @@ impl Core {
         self.processes.release(member.connection.process, socket);
         if let Some(waits) = self.waits.get_mut(&member.connection.process) {
             waits.leave(socket, at);
+            if matches!(seen, Seen::Ending(ending) if ending.startup) {
+                waits.fail(at);
+            }
         }
         let error = match seen {
             Seen::Ending(ending) => failure::of_ending(ending, member.connection.hidden.is_some()),
@@ -81,8 +84,12 @@ impl Core {
         process: ProcessId,
         server: &Server,
         errno: Option<u16>,
+        at: Time,
         facts: &mut Vec<Fact>,
     ) {
+        if let Some(waits) = self.waits.get_mut(&process) {
+            waits.fail(at);
+        }
         let error = failure::of_connect(errno);
         let server = &self.settings.place(server);
         if let Some(pool) = self.likely_pool(process, server) {

@@ -6,9 +6,12 @@
 //! 1. A refusal, while connections were in use all the time that the borrower waited and none failed to open.
 //! 2. An answer without the database, after just the time that borrowers of this process wait, while
 //!    connections were in use all that time. That time is declared, or learned from such answers themselves:
-//!    several that took equally long, and hardly any of them while a connection was idle.
+//!    most of the newest took equally long, hardly one a little less, and hardly any while a connection was idle.
+//!    Borrowers that waited longer and got a connection prove that it is another.
 //!
 //! A client that hangs up shows nothing: it gave up, and not the borrower.
+
+use std::collections::VecDeque;
 
 use crate::event::{SECOND, Time};
 
@@ -17,8 +20,11 @@ const MILLISECOND: Time = SECOND / 1000;
 const IDLE_PART: Time = 10;
 /// A refusal that comes at once is no end of patience.
 const AT_ONCE: Time = MILLISECOND;
-/// Answers that are remembered.
+/// Answers that are remembered, and waits of borrowers that were served.
 const SAMPLES: usize = 16;
+const WAITS: usize = 32;
+/// Of these, so many may be longer than the patience: mistaken ones.
+const MISTAKEN: usize = 2;
 /// Answers that took equally long, before that is taken for the borrowers' patience.
 const ENOUGH: usize = 5;
 /// Shorter times are those of requests that need no database.
@@ -38,11 +44,13 @@ pub struct Wait {
 /// What requests of this kind do otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Habit {
-    /// Most of them use the database.
+    /// Nearly all of them are seen to use the database.
+    Shows,
+    /// They use the database, and it is often not seen which of them did.
     Uses,
     /// Most do not.
     Spares,
-    /// Kinds cannot be told apart.
+    /// Too few came to tell.
     Unknown,
 }
 
@@ -62,6 +70,8 @@ pub struct Patience {
     samples: Vec<Sample>,
     next: usize,
     learned: Option<Time>,
+    /// How long borrowers waited that got a connection, where that was long.
+    waits: VecDeque<Time>,
 }
 
 /// A probe in the library saw the borrower refused; `failed` = a connection could not be made meanwhile.
@@ -81,15 +91,32 @@ impl Wait {
 
 impl Patience {
     /// Knows what the process declares: milliseconds, where 0 and less say nothing.
-    pub fn new(declared: Option<i64>) -> Self {
+    pub fn declare(&mut self, declared: Option<i64>) {
         let declared = declared.and_then(|milliseconds| Time::try_from(milliseconds).ok());
         let declared = declared.map(|milliseconds| milliseconds.saturating_mul(MILLISECOND));
-        Self { declared: declared.filter(|declared| *declared > 0), ..Self::default() }
+        self.declared = declared.filter(|declared| *declared > 0);
     }
 
-    /// How long borrowers wait, where that is known.
-    pub fn known(&self) -> Option<Time> {
-        self.declared.or(self.learned)
+    /// A borrower waited so long, and got a connection.
+    pub fn waited(&mut self, took: Time) {
+        if took < LEAST {
+            return;
+        }
+        if self.waits.len() >= WAITS {
+            self.waits.pop_front();
+        }
+        self.waits.push_back(took);
+    }
+
+    /// What is declared, unless borrowers wait longer.
+    fn declared(&self) -> Option<Time> {
+        self.declared.filter(|declared| self.is_patience(*declared))
+    }
+
+    /// Hardly anybody waits longer.
+    fn is_patience(&self, patience: Time) -> bool {
+        let most = patience.saturating_add(slack(patience));
+        self.waits.iter().filter(|took| **took > most).count() <= MISTAKEN
     }
 
     /// A request was answered without a word to the database. Returns how many borrowers are now known to
@@ -97,14 +124,20 @@ impl Patience {
     ///
     /// `before` = the mean time that requests of this kind take before they ask for a connection.
     pub fn answered(&mut self, wait: &Wait, habit: Habit, before: Time) -> usize {
-        if let Some(declared) = self.declared {
+        if let Some(declared) = self.declared() {
             let gave_up = habit != Habit::Spares && wait.is_full() && fits(wait.took(), declared, before);
             return usize::from(gave_up);
         }
-        if habit != Habit::Uses || wait.took() < LEAST {
+        let (took, full) = (wait.took(), wait.is_full());
+        if took < LEAST || matches!(habit, Habit::Spares | Habit::Unknown) {
             return 0;
         }
-        let (took, full) = (wait.took(), wait.is_full());
+        if habit == Habit::Uses {
+            let most = |patience: Time| patience.saturating_add(before).saturating_add(spread(patience));
+            return usize::from(
+                full && self.learned.is_some_and(|least| (least..=most(least)).contains(&took)),
+            );
+        }
         let counted = full && self.learned.is_some_and(|patience| fits(took, patience, before));
         self.remember(Sample { took, full, counted });
         self.learned = self.equal();
@@ -132,21 +165,32 @@ impl Patience {
         let mut full: Vec<Time> =
             self.samples.iter().filter(|sample| sample.full).map(|sample| sample.took).collect();
         full.sort_unstable();
-        let as_long =
-            |least: Time| full.iter().filter(|took| **took >= least && fits(**took, least, 0)).count();
+        let within = |from: Time, to: Time| full.iter().filter(|took| (from..to).contains(took)).count();
+        let as_long = |least: Time| within(least, least.saturating_add(spread(least)));
         // Of two equally large groups the shorter: what is above it may be the same and a slow answer.
         let groups = full.iter().rev().map(|least| (as_long(*least), *least));
         let (size, least) = groups.max_by_key(|(size, _)| *size)?;
+        let shorter = within(least.saturating_sub(spread(least)), least);
         let otherwise = self.samples.iter().filter(|sample| !sample.full && fits(sample.took, least, 0));
-        (size >= ENOUGH && otherwise.count() * 4 < size).then_some(least)
+        let clear = otherwise.count() * 4 < size && shorter * 4 < size;
+        (size >= ENOUGH && size * 2 >= full.len() && clear && self.is_patience(least)).then_some(least)
     }
 }
 
 /// A time is that of the patience, with what comes before and after it: hardly less, and not much more.
 fn fits(took: Time, patience: Time, before: Time) -> bool {
     let least = patience.saturating_sub(patience / 50);
-    let slack = (patience / 20).max(50 * MILLISECOND);
-    took >= least && took <= patience.saturating_add(before).saturating_add(slack)
+    took >= least && took <= patience.saturating_add(before).saturating_add(slack(patience))
+}
+
+/// What a busy process adds to a time.
+fn slack(patience: Time) -> Time {
+    (patience / 20).max(30 * MILLISECOND)
+}
+
+/// Times that differ by less are equally long.
+fn spread(least: Time) -> Time {
+    (least / 50).max(10 * MILLISECOND)
 }
 
 #[cfg(test)]
@@ -161,8 +205,14 @@ mod tests {
         Wait { asked, ended: asked + took * MILLISECOND, idle: idle * MILLISECOND }
     }
 
+    fn declared(milliseconds: Option<i64>) -> Patience {
+        let mut patience = Patience::default();
+        patience.declare(milliseconds);
+        patience
+    }
+
     fn counts(patience: &mut Patience, waits: &[(u64, u64)]) -> Vec<usize> {
-        waits.iter().map(|(took, idle)| patience.answered(&wait(*took, *idle), Habit::Uses, 0)).collect()
+        waits.iter().map(|(took, idle)| patience.answered(&wait(*took, *idle), Habit::Shows, 0)).collect()
     }
 
     #[test]
@@ -177,11 +227,10 @@ mod tests {
 
     #[test]
     fn an_answer_after_the_declared_time_is_one() {
-        let mut patience = Patience::new(Some(2000));
-        assert_eq!(patience.known(), Some(2 * SECOND));
+        let mut patience = declared(Some(2000));
         assert_eq!(counts(&mut patience, &[(2000, 0), (2050, 0), (1970, 0)]), [1, 1, 1]);
         assert_eq!(counts(&mut patience, &[(1900, 0), (2200, 0), (3, 0), (2000, 1500)]), [0, 0, 0, 0]);
-        assert_eq!(patience.answered(&wait(2300, 0), Habit::Uses, 250 * MILLISECOND), 1);
+        assert_eq!(patience.answered(&wait(2300, 0), Habit::Shows, 250 * MILLISECOND), 1);
         assert_eq!(patience.answered(&wait(2000, 0), Habit::Unknown, 0), 1);
         assert_eq!(patience.answered(&wait(2000, 0), Habit::Spares, 0), 0);
     }
@@ -189,47 +238,72 @@ mod tests {
     #[test]
     fn declared_nonsense_says_nothing() {
         for declared in [None, Some(0), Some(-5), Some(i64::MIN)] {
-            assert_eq!(Patience::new(declared).known(), None, "{declared:?}");
+            assert_eq!(self::declared(declared).declared(), None, "{declared:?}");
         }
-        assert_eq!(Patience::new(Some(i64::MAX)).known(), Some(Time::MAX));
+        assert_eq!(declared(Some(i64::MAX)).declared(), Some(Time::MAX));
     }
 
     #[test]
     fn equal_times_teach_the_patience_and_count() {
-        let mut patience = Patience::new(None);
+        let mut patience = Patience::default();
         let seen = [(3004, 0), (3001, 0), (700, 0), (3010, 0), (3002, 0), (3003, 0), (3005, 0), (900, 0)];
         assert_eq!(counts(&mut patience, &seen), [0, 0, 0, 0, 0, 5, 1, 0]);
-        assert_eq!(patience.known(), Some(3001 * MILLISECOND));
+        assert_eq!(patience.learned, Some(3001 * MILLISECOND));
     }
 
     #[test]
     fn times_that_are_as_long_without_a_full_pool_teach_nothing() {
-        let mut patience = Patience::new(None);
+        let mut patience = Patience::default();
         let seen = [(300, 300), (301, 301), (300, 0), (301, 0), (302, 0), (300, 0), (303, 0), (302, 0)];
         assert_eq!(counts(&mut patience, &seen), [0; 8]);
-        assert_eq!(patience.known(), None);
+        assert_eq!(patience.learned, None);
     }
 
     #[test]
     fn scattered_times_and_short_ones_teach_nothing() {
-        let mut patience = Patience::new(None);
+        let mut patience = Patience::default();
         let scattered: Vec<_> = (1..20).map(|nth| (nth * 170, 0)).collect();
         assert_eq!(counts(&mut patience, &scattered).iter().sum::<usize>(), 0);
         let short = [(20, 0); 20];
         assert_eq!(counts(&mut patience, &short).iter().sum::<usize>(), 0);
         for _ in 0..20 {
             assert_eq!(patience.answered(&wait(3000, 0), Habit::Unknown, 0), 0);
+            assert_eq!(patience.answered(&wait(3000, 0), Habit::Uses, 0), 0);
             assert_eq!(patience.answered(&wait(3000, 0), Habit::Spares, 0), 0);
         }
-        assert_eq!(patience.known(), None);
+        assert_eq!(patience.learned, None);
+    }
+
+    #[test]
+    fn times_just_below_are_no_end_of_patience() {
+        let mut patience = Patience::default();
+        let seen = [(291, 0), (292, 0), (300, 0), (301, 0), (302, 0), (303, 0), (304, 0), (295, 0)];
+        assert_eq!(counts(&mut patience, &seen), [0; 8]);
+        assert_eq!(patience.learned, None);
+        let mut patience = Patience::default();
+        let spread: Vec<_> = (0..SAMPLES).map(|nth| (300 + 4 * nth as u64, 0)).collect();
+        assert_eq!(counts(&mut patience, &spread), [0; SAMPLES]);
+    }
+
+    #[test]
+    fn borrowers_that_waited_longer_prove_another_patience() {
+        let mut patience = Patience::default();
+        (0..=MISTAKEN).for_each(|_| patience.waited(900 * MILLISECOND));
+        assert_eq!(counts(&mut patience, &[(300, 0); 8]), [0; 8]);
+        let mut patience = declared(Some(300));
+        assert_eq!(counts(&mut patience, &[(300, 0); 2]), [1; 2]);
+        (0..=MISTAKEN).for_each(|_| patience.waited(900 * MILLISECOND));
+        assert_eq!(counts(&mut patience, &[(300, 0); 4]), [0; 4]);
+        (0..WAITS).for_each(|_| patience.waited(200 * MILLISECOND));
+        assert_eq!(counts(&mut patience, &[(300, 0); 4]), [1; 4]);
     }
 
     #[test]
     fn another_patience_is_learned_anew() {
-        let mut patience = Patience::new(None);
+        let mut patience = Patience::default();
         counts(&mut patience, &[(3000, 0); 8]);
         counts(&mut patience, &[(1000, 0); 16]);
-        assert_eq!(patience.known(), Some(SECOND));
+        assert_eq!(patience.learned, Some(SECOND));
         assert_eq!(patience.samples.len(), SAMPLES);
     }
 
@@ -239,11 +313,11 @@ mod tests {
             declared in prop::option::of(any::<i64>()),
             waits in prop::collection::vec((any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>()), 0..60)
         ) {
-            let mut patience = Patience::new(declared);
+            let mut patience = self::declared(declared);
             let mut sum = 0;
             for (asked, ended, idle, before) in &waits {
                 let wait = Wait { asked: *asked, ended: *ended, idle: *idle };
-                sum += patience.answered(&wait, Habit::Uses, *before);
+                sum += patience.answered(&wait, Habit::Shows, *before);
             }
             prop_assert!(sum <= waits.len());
             prop_assert!(patience.samples.len() <= SAMPLES);

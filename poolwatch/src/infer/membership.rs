@@ -48,6 +48,9 @@ impl Core {
                 pool.rename(&self.settings, process_facts, self.now, facts);
             }
         }
+        if let Some(waits) = self.waits.get_mut(&process) {
+            waits.declare(process_facts.declared.connection_timeout);
+        }
     }
 
     /// A connection is there.

@@ -29,7 +29,6 @@ mod connection;
 mod ending;
 mod failure;
 mod findings;
-#[cfg_attr(not(test), expect(dead_code, reason = "the rule stands; no estimator of waits asks it yet"))]
 mod given_up;
 mod integral;
 mod kept;
@@ -172,9 +171,15 @@ impl Core {
             Event::Missed { socket, at, records } => self.miss(*socket, *records, *at, facts),
             Event::Close { socket, at, ending } => self.close(*socket, *at, Seen::Ending(ending), facts),
             Event::Gone { socket, at } => self.close(*socket, *at, Seen::Absence, facts),
-            Event::ConnectFailed { process, server, errno, .. } => self.fail(*process, server, *errno, facts),
+            Event::ConnectFailed { process, server, at, errno, .. } => {
+                self.fail(*process, server, *errno, *at, facts);
+            }
             Event::Exit { process, at } => self.end_process(*process, *at, facts),
-            Event::Books { events, lost, unparsed } => self.books.tell(*events, lost, unparsed),
+            Event::Books { events, lost, unparsed } => {
+                self.books.tell(*events, lost, unparsed);
+                let share = self.books.lately_lost();
+                self.waits.values_mut().for_each(|waits| waits.lose(share));
+            }
             Event::Tick { at } | Event::Scrape { at } => self.tick(*at, facts),
         }
     }

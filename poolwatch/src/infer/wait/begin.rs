@@ -5,6 +5,7 @@ use super::{
     demand::DemandId,
     follow,
     lent::{ExchangeRef, Lent, State},
+    nanoseconds,
     route::RouteId,
     thread::Last,
 };
@@ -22,9 +23,16 @@ impl Waits {
     pub fn begin(&mut self, begun: &Begun) {
         self.advance(begun.at);
         self.see_use(begun);
-        match self.lent.get(&begun.socket) {
-            Some(lent) if !lent.is_under_way() && lent.state != State::Transaction => self.exchange(begun),
-            _ => {}
+        if let Some(lent) = self.lent.get_mut(&begun.socket)
+            && lent.state != State::Transaction
+        {
+            if self.loss > 0.0 {
+                // A request begins where none is in flight: the answer to the one before was lost.
+                lent.abandon();
+            }
+            if !lent.is_under_way() {
+                self.exchange(begun);
+            }
         }
         self.place(begun.socket, State::Busy, begun.at);
         self.weigh(begun.at);
@@ -152,6 +160,7 @@ impl Waits {
         if self.borrowers.knows_of(exchange.begun as f64 - took) {
             return;
         }
+        self.patience.waited(nanoseconds(took));
         if let Some(pool) = self.lent.get(&exchange.socket).map(|lent: &Lent| lent.pool) {
             self.waited.push(Waited { pool, took });
         }

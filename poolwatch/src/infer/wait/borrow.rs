@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::{
-    super::{limits, pools::PoolRef},
+    super::{given_up, limits, pools::PoolRef},
     Waited, Waits,
     lender::{LenderId, Lenders},
     lending::Lending,
@@ -21,6 +21,8 @@ const AT_ONCE: Time = 10_000_000;
 #[derive(Clone, Copy, Debug)]
 struct Asking {
     since: Time,
+    /// How long some connection had been idle until then.
+    idle: Time,
     lender: LenderId,
 }
 
@@ -32,7 +34,6 @@ pub struct Borrowers {
     strangers: u32,
     lenders: Lenders,
     refused: u64,
-    gave_up: u64,
 }
 
 impl Borrowers {
@@ -51,11 +52,6 @@ impl Borrowers {
         std::mem::take(&mut self.refused)
     }
 
-    /// Borrowers that got no connection since the last call.
-    pub fn take_gave_up(&mut self) -> u64 {
-        std::mem::take(&mut self.gave_up)
-    }
-
     /// Some connection is surely idle: nobody has been waiting for long.
     pub const fn relax(&mut self) {
         self.strangers = 0;
@@ -66,13 +62,13 @@ impl Borrowers {
         self.lenders.end(pool);
     }
 
-    fn ask(&mut self, borrow: &Borrow) {
+    fn ask(&mut self, borrow: &Borrow, idle: Time) {
         if self.asking.len() >= limits::BORROWERS && !self.asking.contains_key(&borrow.borrower) {
             self.refused += 1;
             return;
         }
         let lender = self.lenders.admit(borrow.pool);
-        let before = self.asking.insert(borrow.borrower, Asking { since: borrow.at, lender });
+        let before = self.asking.insert(borrow.borrower, Asking { since: borrow.at, idle, lender });
         self.lenders.ask(lender);
         if let Some(before) = before {
             self.lenders.answer(before.lender);
@@ -100,7 +96,7 @@ impl Waits {
             self.borrowers.told_since = Some(at);
         } else if !told {
             let asking: Vec<Asking> = self.borrowers.asking.drain().map(|(_, asking)| asking).collect();
-            for Asking { since, lender } in asking {
+            for Asking { since, lender, .. } in asking {
                 self.add_wait(lender, at.saturating_sub(since));
             }
             self.borrowers.told_since = None;
@@ -115,15 +111,9 @@ impl Waits {
         let Some(told_since) = self.borrowers.told_since else { return };
         self.advance(borrow.at);
         if borrow.borrowing == Borrowing::Asks {
-            self.borrowers.ask(borrow);
+            self.borrowers.ask(borrow, self.gauge.idle());
         } else if let Some(asking) = self.borrowers.answer(borrow) {
-            let waited = borrow.at.saturating_sub(asking.since);
-            let pool = self.add_wait(asking.lender, waited);
-            if borrow.borrowing == Borrowing::Refused {
-                self.borrowers.gave_up += 1;
-            } else if let Some(pool) = pool {
-                self.waited.push(Waited { pool, took: waited as f64 });
-            }
+            self.end_asking(&asking, borrow);
         } else if self.borrowers.strangers > 0 {
             self.borrowers.strangers -= 1;
             if let Some(pool) = self.largest() {
@@ -131,6 +121,18 @@ impl Waits {
             }
         }
         self.weigh(borrow.at);
+    }
+
+    fn end_asking(&mut self, asking: &Asking, borrow: &Borrow) {
+        let took = borrow.at.saturating_sub(asking.since);
+        let Some(pool) = self.add_wait(asking.lender, took) else { return };
+        let waited = Waited { pool, took: took as f64 };
+        let wait = self.stretch(asking.since, borrow.at, asking.idle);
+        if borrow.borrowing == Borrowing::Granted {
+            self.waited.push(waited);
+        } else if given_up::refused(&wait, self.failed_since(asking.since)) {
+            self.gave_up.push(waited);
+        }
     }
 
     /// Nobody asks for a connection while one is idle: what tells of an answer was lost.
@@ -216,6 +218,7 @@ mod tests {
     fn who_asks_waits_until_it_is_answered() {
         let mut waits = Waits::default();
         waits.enter(SocketId(1), POOL, true, 0);
+        waits.begin(&Begun { socket: SocketId(1), at: MS, turn: Turn::default(), letter: b'Q', bytes: 20 });
         waits.watch_borrowers(MS, true);
         waits.borrow(&borrow(1, 2 * MS, Borrowing::Asks));
         waits.borrow(&borrow(2, 3 * MS, Borrowing::Asks));
@@ -225,7 +228,7 @@ mod tests {
         assert_eq!(waiting(&waits, 9 * MS), 0);
         assert_eq!(taken(&mut waits), [3e6]);
         assert_eq!(waits.take_elapsed(POOL).pending, 9 * MS);
-        assert_eq!(waits.take_gave_up(), Some((POOL, 1)));
+        assert_eq!(waits.take_gave_up(), [Waited { pool: POOL, took: 6e6 }]);
     }
 
     #[test]

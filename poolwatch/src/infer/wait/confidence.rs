@@ -51,6 +51,9 @@ impl Method {
 const KNOWN: f64 = 30.0;
 /// Share of what varies before a borrowing that may go into an estimate, as measured.
 const VARIES: f64 = 0.65;
+/// Share of the trust that a lost share of the records costs: of what is left when one in twenty is lost, waits are off
+/// by a quarter.
+const LOST: f64 = 10.0;
 /// Mean wait below which its share in the uncertainty is that of this, in nanoseconds.
 const SHORT: f64 = 1_000_000.0;
 
@@ -78,17 +81,22 @@ impl Waits {
         }
     }
 
-    /// How far to trust a method, `mean` being the mean wait in nanoseconds.
-    pub fn confidence(&mut self, method: Method, mean: f64) -> f64 {
+    /// How far to trust a method, `mean` being the mean wait in nanoseconds, and `agreement` that of the integral with
+    /// the waits: where the integral is made of the waits it says nothing, nor where several pools share the demands.
+    pub fn confidence(&mut self, method: Method, mean: f64, agreement: f64) -> f64 {
         let several = self.lendings.values().filter(|lending| lending.count() > 0).count() > 1;
         let shared = if several { 0.5 } else { 1.0 };
+        let agreement = if several { 1.0 } else { agreement };
         let uncertain = match method {
             Method::Uprobe | Method::Pooler | Method::Nothing => 1.0,
             Method::Futex => (1.0 - self.further) * (1.0 - self.further),
-            Method::Causal => self.routes.linked().sqrt() * self.steadiness(mean) * self.grounds(),
-            Method::Demand | Method::DemandBlind => self.steadiness(mean) * self.grounds(),
+            Method::Causal => {
+                self.routes.linked().sqrt() * self.steadiness(mean) * self.grounds() * agreement
+            }
+            Method::Demand | Method::DemandBlind => self.steadiness(mean) * self.grounds() * agreement,
         };
-        (method.trust() * uncertain * shared).clamp(0.0, 1.0)
+        let whole = if method == Method::Nothing { 1.0 } else { 1.0 - LOST * self.loss };
+        (method.trust() * uncertain * shared * whole).clamp(0.0, 1.0)
     }
 
     /// Close to 1 where the wait is long against what varies before it.

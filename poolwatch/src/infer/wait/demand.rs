@@ -1,6 +1,6 @@
 //! A process's open demands: what it was asked for and has not answered yet.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{super::limits, lent::ExchangeRef, route::RouteId};
 use crate::event::{SocketId, Time};
@@ -30,27 +30,50 @@ pub struct Open {
     pub lent: Option<SocketId>,
     /// How long its thread slept and was woken before it borrowed.
     pub slept: Time,
+    /// Where its thread slept last until time was over.
+    pub overslept: Option<u64>,
+    /// What had happened until it was read.
+    pub before: Before,
+}
+
+/// What had happened in a process until a moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Before {
+    /// How long some connection was surely idle.
+    pub idle: Time,
+    /// Demands that were served with a connection.
+    pub linked: u64,
 }
 
 /// Open demands by their sockets.
 #[derive(Debug, Default)]
 pub struct Demands {
     open: HashMap<SocketId, Open>,
+    /// By their numbers.
+    order: BTreeMap<u64, SocketId>,
     next: u64,
     refused: u64,
 }
 
 impl Demands {
     /// A demand came; `None` when there is no room, which is counted.
-    pub fn add(&mut self, socket: SocketId, at: Time, thread: u32, route: RouteId) -> Option<DemandId> {
+    pub fn add(
+        &mut self,
+        socket: SocketId,
+        at: Time,
+        thread: u32,
+        route: RouteId,
+        before: Before,
+    ) -> Option<DemandId> {
         if self.open.len() >= limits::DEMANDS {
             self.refused += 1;
             return None;
         }
         let id = DemandId { socket, number: self.next };
         self.next += 1;
-        let (start, lent, slept) = (None, None, 0);
-        self.open.insert(socket, Open { id, at, thread, route, start, lent, slept });
+        let (start, lent, slept, overslept) = (None, None, 0, None);
+        self.open.insert(socket, Open { id, at, thread, route, start, lent, slept, overslept, before });
+        self.order.insert(id.number, socket);
         Some(id)
     }
 
@@ -71,7 +94,14 @@ impl Demands {
 
     /// A demand is over.
     pub fn remove(&mut self, socket: SocketId) -> Option<Open> {
-        self.open.remove(&socket)
+        let open = self.open.remove(&socket)?;
+        self.order.remove(&open.id.number);
+        Some(open)
+    }
+
+    /// Open demands, the one that came first before the others.
+    pub fn in_order(&self) -> impl Iterator<Item = &Open> {
+        self.order.values().filter_map(|socket| self.open.get(socket))
     }
 
     /// How many are open.

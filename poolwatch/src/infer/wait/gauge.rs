@@ -44,6 +44,8 @@ pub struct Gauge {
     idle_outside: f64,
     idle_demands: f64,
     unreadable: f64,
+    /// How long each pool had a surely idle connection.
+    idle: Time,
     /// Since when some wait, by what is shown.
     waiting: BTreeMap<PoolRef, Time>,
     sums: BTreeMap<PoolRef, Sums>,
@@ -54,6 +56,11 @@ impl Gauge {
     pub fn asked(&mut self, at: Time, readable: bool) {
         self.rate.see(at);
         follow(&mut self.unreadable, !readable);
+    }
+
+    /// How long each pool of the process has had a surely idle connection until now.
+    pub const fn idle(&self) -> Time {
+        self.idle
     }
 
     /// Most demands have no readable route.
@@ -132,6 +139,7 @@ impl Waits {
                 self.gauge.waiting.remove(pool);
             }
         }
+        self.gauge.idle += at - self.idle_from().unwrap_or(at).clamp(from, at);
         if saturated == 0 && !self.lendings.is_empty() {
             self.borrowers.relax();
             let lent = self.lent_now();
@@ -142,6 +150,12 @@ impl Waits {
             gauge.idle_demands = gauge.idle_demands * FADES + gauge.rate.at(at) * lasted;
         }
         self.gauge.at = at;
+    }
+
+    /// Since when each pool that has connections has an idle one; `None` = some pool has none, or none has connections.
+    fn idle_from(&self) -> Option<Time> {
+        let pools = self.lendings.values().filter(|lending| lending.count() > 0);
+        pools.map(Lending::idle_from).try_fold(None, |latest, from| Some(latest.max(Some(from?))))?
     }
 
     /// No more connections are held than there are demands: of those whose return is not proven, the ones that were
@@ -166,6 +180,7 @@ impl Waits {
     pub fn weigh(&mut self, at: Time) {
         self.settle();
         if at.saturating_sub(self.gauge.judged) > JUDGED {
+            self.forget_astray(at);
             self.routes.judge(self.serves_by_threads());
             self.gauge.outside = self.routes.outside(at);
             self.gauge.judged = at;

@@ -141,6 +141,11 @@ impl Lent {
         Some(number)
     }
 
+    /// How the exchange that goes on ended was not seen.
+    pub const fn abandon(&mut self) {
+        self.current = None;
+    }
+
     /// A remembered exchange.
     pub fn exchange(&self, number: u64) -> Option<&Exchange> {
         self.exchanges.iter().find(|exchange| exchange.itself.number == number)

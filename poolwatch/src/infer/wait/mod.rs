@@ -10,11 +10,14 @@
 //! | `thread.rs`, `turns.rs` | what each thread read last, and how its turns lie between cause and effect |
 //! | `lent.rs`, `lending.rs` | each connection as it is lent; the idle ones of a pool in order |
 //! | `begin.rs`, `answer.rs`, `serve.rs` | what a request, its answer, a demand and its response do: the links |
+//! | `unlent.rs`, `astray.rs` | demands that were served without a connection: borrowers that gave up; those that nobody serves |
 //! | `park.rs`, `queue.rs`, `borrow.rs`, `lender.rs` | better evidence: sleeping threads, a pooler's clients, probes in the pool's library |
 //! | `gauge.rs`, `rate.rs` | how many wait now, and the integral of it; how often demands come |
-//! | `tally.rs`, `confidence.rs`, `waiting.rs` | waits of the last 60 s; how far to trust them; what a pool is told |
+//! | `tally.rs`, `agreement.rs`, `confidence.rs`, `waiting.rs` | waits of the last 60 s; how far to trust them; what a pool is told |
 
+mod agreement;
 mod answer;
+mod astray;
 mod begin;
 mod borrow;
 mod confidence;
@@ -32,6 +35,7 @@ mod serve;
 mod tally;
 mod thread;
 mod turns;
+mod unlent;
 mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
@@ -53,7 +57,7 @@ use self::{
     thread::Threads,
     turns::Turns,
 };
-use super::pools::PoolRef;
+use super::{given_up::Patience, pools::PoolRef};
 use crate::event::{SocketId, Time};
 
 /// Weight of one observation in a share that follows the newest ones.
@@ -99,6 +103,17 @@ pub struct Waits {
     borrowers: Borrowers,
     gauge: Gauge,
     waited: Vec<Waited>,
+    patience: Patience,
+    /// A connection could not be made last.
+    failed: Option<Time>,
+    /// Borrowers that gave up.
+    gave_up: Vec<Waited>,
+    /// Demands that were served with a connection.
+    linked: u64,
+    /// Share of the records that was lost lately.
+    loss: f64,
+    /// Demands of routes that borrow that were served and not told yet.
+    served: u64,
 }
 
 impl Waits {
@@ -147,7 +162,8 @@ impl Waits {
 
     /// One thread serves one demand at a time.
     pub fn serves_by_threads(&self) -> bool {
-        self.overlapping < FEW && self.foreign < FEW
+        let few = self.few();
+        self.overlapping < few && self.foreign < few
     }
 
     /// Waits that became known since the last call.
@@ -155,10 +171,9 @@ impl Waits {
         waited.append(&mut self.waited);
     }
 
-    /// Borrowers of a probed library that got no connection since the last call, and their pool.
-    pub fn take_gave_up(&mut self) -> Option<(PoolRef, u64)> {
-        let gave_up = self.borrowers.take_gave_up();
-        self.largest().filter(|_| gave_up > 0).map(|pool| (pool, gave_up))
+    /// Borrowers that gave up since the last call: the pool is the one that they waited for.
+    pub fn take_gave_up(&mut self) -> Vec<Waited> {
+        std::mem::take(&mut self.gave_up)
     }
 
     /// What found no room since the last call: demands and threads, borrowers.

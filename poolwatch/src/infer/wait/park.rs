@@ -47,6 +47,14 @@ impl Parkings {
         *(if woken { by_others } else { by_itself }) += 1;
     }
 
+    /// The sleep at this address that ended by itself was a wait nevertheless.
+    pub fn forgive(&mut self, address: u64) {
+        if let Some((by_others, by_itself)) = self.ends.get_mut(&address) {
+            *by_others += 1;
+            *by_itself = by_itself.saturating_sub(1);
+        }
+    }
+
     /// Sleeps at this address end by themselves.
     fn is_alarm(&self, address: u64) -> bool {
         self.ends.get(&address).is_some_and(|(by_others, by_itself)| by_itself > by_others)
@@ -98,7 +106,10 @@ impl Waits {
         self.parkings.wake(thread);
         self.parkings.learn(parked.address, parked.parking == Parking::Woken);
         let demand = thread.current.and_then(|demand| self.demands.get_mut(demand));
-        if let Some(demand) = demand.filter(|_| parked.parking == Parking::Woken) {
+        let Some(demand) = demand else { return };
+        if parked.parking == Parking::Over {
+            demand.overslept = Some(parked.address);
+        } else if parked.parking == Parking::Woken {
             let slept = parked.at.saturating_sub(since);
             demand.slept = demand.slept.saturating_add(slept);
             if let Some(pool) = self.largest().filter(|_| self.watches_threads()) {

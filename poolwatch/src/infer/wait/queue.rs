@@ -41,12 +41,11 @@ impl Queue {
         }
     }
 
-    /// A client does not wait any more.
-    pub fn leave(&mut self, id: DemandId) {
+    /// A client does not wait any more; false if it did not.
+    pub fn leave(&mut self, id: DemandId) -> bool {
         // Who leaves out of turn came last, mostly.
-        if let Some(place) = self.waiting.iter().rposition(|waiting| *waiting == id) {
-            self.waiting.remove(place);
-        }
+        let place = self.waiting.iter().rposition(|waiting| *waiting == id);
+        place.is_some_and(|place| self.waiting.remove(place).is_some())
     }
 
     /// A server answered: its client is in a transaction, or not.

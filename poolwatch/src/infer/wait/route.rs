@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{super::limits, rate::Rate, samples::Samples};
+use super::{
+    super::{given_up::Habit, limits},
+    rate::Rate,
+    samples::Samples,
+};
 use crate::event::Time;
 
 /// Served demands after which older ones weigh half.
 const HALVED: f64 = 2000.0;
 /// Served demands below which a route is taken for one that borrows.
 const ENOUGH: f64 = 5.0;
+/// Share of a route's demands whose borrowings are recognised, from which one without is a rare thing.
+const SHOWN: f64 = 0.8;
 /// Borrowings of several exchanges from which the usual number is learned.
 const SURE: u32 = 5;
 /// Exchanges of one borrowing that are told apart.
@@ -72,6 +78,19 @@ impl Route {
         let known = self.lengths.iter().sum::<u32>() >= SURE;
         let (length, _) = self.lengths.iter().enumerate().rev().max_by_key(|(_, count)| **count)?;
         known.then_some(length)
+    }
+
+    /// Whether its demands borrow, as far as that is known.
+    pub fn habit(&self) -> Habit {
+        if self.served < ENOUGH {
+            Habit::Unknown
+        } else if self.linked > SHOWN * self.served {
+            Habit::Shows
+        } else if self.borrows {
+            Habit::Uses
+        } else {
+            Habit::Spares
+        }
     }
 
     /// Time of one demand outside its borrowing, in nanoseconds.

@@ -1,6 +1,13 @@
 //! A demand comes, and is served: the response shows which borrowing was its own.
 
-use super::{Waits, demand::Open, follow, lent::State, thread::Answer};
+use super::{
+    super::given_up::Habit,
+    Waits,
+    demand::{Before, Open},
+    follow,
+    lent::State,
+    thread::Answer,
+};
 use crate::event::{Demand, Served, Time, Turn};
 
 /// An answer that is older says nothing about turns.
@@ -15,10 +22,14 @@ impl Waits {
             return;
         }
         self.advance(demand.at);
-        if self.demands.of(demand.socket).is_some() {
-            self.recognise(demand);
-        } else {
-            self.admit(demand);
+        match self.demands.of(demand.socket).map(|open| open.at) {
+            Some(at) if at >= demand.at => self.recognise(demand),
+            // The one before was served, or it would not have come.
+            Some(_) => {
+                self.abandon(demand.socket);
+                self.admit(demand);
+            }
+            None => self.admit(demand),
         }
         self.weigh(demand.at);
     }
@@ -40,12 +51,15 @@ impl Waits {
 
     fn admit(&mut self, demand: &Demand) {
         let route = self.routes.admit(demand.route.unwrap_or(0));
-        let Some(id) = self.demands.add(demand.socket, demand.at, demand.turn.thread, route) else { return };
+        let thread = demand.turn.thread;
+        let overlaps = self.take_turns(thread);
+        let before = Before { idle: self.gauge.idle(), linked: self.linked };
+        let Some(id) = self.demands.add(demand.socket, demand.at, thread, route, before) else { return };
         self.routes.ask(route, demand.at);
         self.gauge.asked(demand.at, demand.route.is_some());
         self.queue.ask(demand, id);
-        if let Some(thread) = self.threads.meet(demand.turn.thread, demand.at) {
-            follow(&mut self.overlapping, thread.open > 0);
+        if let Some(thread) = self.threads.meet(thread, demand.at) {
+            follow(&mut self.overlapping, overlaps || thread.open > 0);
             thread.ask(id, demand.at, demand.turn);
         }
     }
@@ -53,17 +67,13 @@ impl Waits {
     /// The first byte of the response was written, or none will be.
     pub fn serve(&mut self, served: &Served) {
         self.advance(served.at);
-        if let Some(open) = self.demands.remove(served.socket) {
-            self.routes.close(open.route);
-            if open.start.is_none() {
-                self.queue.leave(open.id);
-            }
-            if let Some(thread) = self.threads.get_mut(open.thread) {
-                thread.open = thread.open.saturating_sub(1);
+        if let Some((open, queued)) = self.close(served.socket) {
+            if let Some(pool) = self.largest().filter(|_| queued) {
+                self.gauge.add(pool, served.at.saturating_sub(open.at));
             }
             match served.turn {
                 Some(turn) => self.respond(&open, turn, served.at),
-                None => self.give_up(&open),
+                None => self.free(&open),
             }
         }
         self.weigh(served.at);
@@ -71,20 +81,27 @@ impl Waits {
 
     fn respond(&mut self, open: &Open, turn: Turn, at: Time) {
         follow(&mut self.foreign, open.thread != turn.thread);
-        self.routes.get(open.route).served();
+        let route = self.routes.get(open.route);
+        route.served();
+        self.served += u64::from(route.habit() != Habit::Spares);
         if self.queue.is_pooler() {
+            self.linked += 1;
             return;
         }
-        if self.serves_by_threads() {
-            self.respond_by_thread(open, at);
+        let linked = if self.serves_by_threads() {
+            self.respond_by_thread(open, at)
         } else {
-            self.respond_by_turn(open, turn, at);
+            self.respond_by_turn(open, turn, at)
+        };
+        self.linked += u64::from(linked);
+        if !linked && open.start.is_none() {
+            self.serve_unlent(open, at);
         }
-        self.give_up(open);
+        self.free(open);
     }
 
     /// The thread works for nobody now.
-    fn give_up(&mut self, open: &Open) {
+    pub(super) fn free(&mut self, open: &Open) {
         if let Some(thread) = self.threads.get_mut(open.thread)
             && thread.current == Some(open.id)
         {
@@ -93,21 +110,24 @@ impl Waits {
         }
     }
 
-    fn respond_by_thread(&mut self, open: &Open, at: Time) {
-        let Some(socket) = open.lent else { return };
+    /// The thread lends for the demand that it read: false if it borrowed nothing.
+    fn respond_by_thread(&mut self, open: &Open, at: Time) -> bool {
+        let Some(socket) = open.lent else { return false };
         self.routes.get(open.route).link();
-        let Some(lent) = self.lent.get_mut(&socket) else { return };
+        let Some(lent) = self.lent.get_mut(&socket) else { return true };
         if lent.state.is_silent() && lent.borrower == Some(open.id) {
             lent.borrowed = false;
             let answered = lent.answered;
             self.routes.get(open.route).after.add(at.saturating_sub(answered) as f64);
             self.place(socket, State::Idle, answered);
         }
+        true
     }
 
-    /// The response is written as many turns after the answer as is usual: then both are of one demand.
-    fn respond_by_turn(&mut self, open: &Open, turn: Turn, at: Time) {
-        let Some(thread) = self.threads.get_mut(turn.thread) else { return };
+    /// The response is written as many turns after the answer as is usual: then both are of one demand. False if
+    /// there is none.
+    fn respond_by_turn(&mut self, open: &Open, turn: Turn, at: Time) -> bool {
+        let Some(thread) = self.threads.get_mut(turn.thread) else { return false };
         if let Some(newest) = thread.answers.back().filter(|newest| at.saturating_sub(newest.at) < RECENT) {
             self.ends.see(turn.nth.saturating_sub(newest.nth));
         }
@@ -125,10 +145,11 @@ impl Waits {
         let Some(answer) = place.map(|(place, _)| place).and_then(|place| thread.answers.remove(place))
         else {
             // No sample: those that can be recognised by their start alone did not wait.
-            return;
+            return false;
         };
         self.routes.get(open.route).link();
         self.link(open, &answer, at);
+        true
     }
 
     fn link(&mut self, open: &Open, answer: &Answer, at: Time) {

@@ -5,6 +5,7 @@
 
 use super::{
     super::{snapshot::Waits as Shown, window::WINDOW},
+    agreement::Sums,
     nanoseconds,
 };
 use crate::event::{SECOND, Time};
@@ -21,8 +22,7 @@ const OF: u64 = 20;
 #[derive(Clone, Debug)]
 struct Slice {
     number: Time,
-    count: u64,
-    sum: f64,
+    sums: Sums,
     longest: f64,
     classes: Box<[u32; CLASSES]>,
 }
@@ -38,21 +38,43 @@ pub struct Tally {
 impl Tally {
     /// One more, in nanoseconds.
     pub fn add(&mut self, at: Time, took: f64) {
-        let number = at / SLICE;
-        if self.slices.last().is_none_or(|slice| slice.number < number) {
-            let classes = Box::new([0; CLASSES]);
-            self.slices.push(Slice { number, count: 0, sum: 0.0, longest: 0.0, classes });
-            if self.slices.len() > SLICES {
-                self.slices.remove(0);
-            }
-        }
-        let Some(slice) = self.slices.last_mut() else { return };
-        slice.count += 1;
-        slice.sum += took;
+        let Some(slice) = self.slice(at) else { return };
+        slice.sums.count += 1;
+        slice.sums.waited += took;
         slice.longest = slice.longest.max(took);
         if let Some(class) = slice.classes.get_mut(class(took)) {
             *class += 1;
         }
+    }
+
+    /// So many request-nanoseconds of waiting passed, and so many demands of routes that borrow were served.
+    pub fn elapse(&mut self, at: Time, pending: Time, served: u64) {
+        if pending == 0 && served == 0 {
+            return;
+        }
+        let Some(slice) = self.slice(at) else { return };
+        slice.sums.pending += pending as f64;
+        slice.sums.served += served;
+    }
+
+    /// A borrower gave up after so many nanoseconds.
+    pub fn give_up(&mut self, at: Time, took: f64) {
+        let Some(slice) = self.slice(at) else { return };
+        slice.sums.gave_up += 1;
+        slice.sums.forgone += took;
+    }
+
+    /// The slice of a moment, or of a later one.
+    fn slice(&mut self, at: Time) -> Option<&mut Slice> {
+        let number = at / SLICE;
+        if self.slices.last().is_none_or(|slice| slice.number < number) {
+            let classes = Box::new([0; CLASSES]);
+            self.slices.push(Slice { number, sums: Sums::default(), longest: 0.0, classes });
+            if self.slices.len() > SLICES {
+                self.slices.remove(0);
+            }
+        }
+        self.slices.last_mut()
     }
 
     /// A wait as it is told: what came out below zero is taken from the next ones, so that the sum stays true.
@@ -64,15 +86,14 @@ impl Tally {
 
     /// Waits of the last minute before `now`; `None` when there were none.
     pub fn shown(&self, now: Time, evidence: &'static str, confidence: f64) -> Option<Shown> {
-        let count: u64 = self.newest(now).map(|slice| slice.count).sum();
+        let Sums { count, waited, .. } = self.sums(now);
         if count == 0 {
             return None;
         }
-        let sum: f64 = self.newest(now).map(|slice| slice.sum).sum();
         let longest = self.newest(now).map(|slice| slice.longest).fold(0.0, f64::max);
         let seconds = |nanoseconds: f64| nanoseconds.max(0.0) / SECOND as f64;
         Some(Shown {
-            mean: seconds(sum / count as f64),
+            mean: seconds(waited / count as f64),
             p95: seconds(self.percentile(now, count).min(longest)),
             max: seconds(longest),
             evidence,
@@ -82,9 +103,16 @@ impl Tally {
 
     /// Mean wait of the last minute, 0 without any.
     pub fn mean(&self, now: Time) -> f64 {
-        let (sum, count) =
-            self.newest(now).fold((0.0, 0), |(sum, count), slice| (sum + slice.sum, count + slice.count));
-        if count == 0 { 0.0 } else { sum / count as f64 }
+        let Sums { count, waited, .. } = self.sums(now);
+        if count == 0 { 0.0 } else { waited / count as f64 }
+    }
+
+    /// Sums of the last minute.
+    pub fn sums(&self, now: Time) -> Sums {
+        self.newest(now).fold(Sums::default(), |mut all, slice| {
+            all.add(&slice.sums);
+            all
+        })
     }
 
     fn newest(&self, now: Time) -> impl Iterator<Item = &Slice> {

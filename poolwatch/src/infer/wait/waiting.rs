@@ -62,6 +62,11 @@ impl Waits {
         Elapsed { pending: self.gauge.take_pending(pool), silent: self.gauge.take_silent(pool) }
     }
 
+    /// Demands of routes that borrow, served since the last call: told of the largest pool.
+    pub fn take_served(&mut self, pool: PoolRef) -> u64 {
+        if self.largest() == Some(pool) { std::mem::take(&mut self.served) } else { 0 }
+    }
+
     /// Connections of a pool that are lent although nothing on the wire says so.
     pub fn silent(&self, pool: PoolRef) -> u32 {
         self.lendings.get(&pool).map_or(0, Lending::silent)
@@ -74,14 +79,14 @@ impl Waits {
 
     /// What the pool is told at `at`, its waits of the last minute being in `tally`.
     pub fn waiting(&mut self, pool: PoolRef, tally: &Tally, at: Time) -> Waiting {
-        let mean = tally.mean(at);
+        let (mean, agreement) = (tally.mean(at), tally.sums(at).agreement());
         let value = self.waiting_now(pool, at);
         let never = self.gauge.saturated(pool).is_none() && value == 0.0;
         let method = if never { Method::Nothing } else { self.method_of_pending() };
-        let confidence = self.confidence(method, mean);
+        let confidence = self.confidence(method, mean, agreement);
         let pending = Inferred { value, evidence: method.as_str(), confidence };
         let of_waits = self.method_of_waits();
-        let trust = self.confidence(of_waits, mean);
+        let trust = self.confidence(of_waits, mean, agreement);
         Waiting {
             pending: Some(pending),
             since: self.gauge.waiting_since(pool),

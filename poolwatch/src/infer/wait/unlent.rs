@@ -1,0 +1,68 @@
+//! A demand was served without a connection: did its borrower give up waiting for one?
+//!
+//! In come demands that no borrowing was linked to; out goes whose connections were waited for in vain, by the rules
+//! of `given_up.rs`. Nothing is said of poolers, whose clients are told otherwise, nor beside a probe in the
+//! pool's library, which knows better.
+
+use super::{
+    super::{given_up::Wait, pools::PoolRef},
+    Waited, Waits,
+    demand::Open,
+    lending::Lending,
+    nanoseconds,
+};
+use crate::event::Time;
+
+impl Waits {
+    /// What the process declares of how long its borrowers wait, in milliseconds.
+    pub fn declare(&mut self, patience: Option<i64>) {
+        self.patience.declare(patience);
+    }
+
+    /// A connection could not be made.
+    pub fn fail(&mut self, at: Time) {
+        self.failed = self.failed.max(Some(at));
+    }
+
+    /// A connection could not be made since.
+    pub(super) fn failed_since(&self, at: Time) -> bool {
+        self.failed.is_some_and(|failed| failed >= at)
+    }
+
+    /// From `asked` to `ended`; `idle` is how long some connection had been idle until the begin.
+    pub(super) fn stretch(&self, asked: Time, ended: Time, idle: Time) -> Wait {
+        Wait { asked, ended, idle: self.gauge.idle().saturating_sub(idle) }
+    }
+
+    /// A demand was served, and borrowed nothing that is known of.
+    pub(super) fn serve_unlent(&mut self, open: &Open, at: Time) {
+        if self.borrowers.is_watched() || self.failed_since(open.at) {
+            return;
+        }
+        let Some(pool) = self.waited_for(at) else { return };
+        let wait = self.stretch(open.at, at, open.before.idle);
+        let route = self.routes.get(open.route);
+        let before = nanoseconds(route.before.mean());
+        let gave_up = self.patience.answered(&wait, route.habit(), before);
+        if gave_up == 0 {
+            return;
+        }
+        // They would have borrowed: a route does not become one that needs no connection by giving up.
+        (0..gave_up).for_each(|_| route.link());
+        let waited = at.saturating_sub(open.at).saturating_sub(before);
+        self.gave_up.extend(std::iter::repeat_n(Waited { pool, took: waited as f64 }, gave_up));
+        if self.watches_threads() {
+            self.gauge.add(pool, waited.saturating_sub(open.slept));
+        }
+        if let Some(address) = open.overslept {
+            self.parkings.forgive(address);
+        }
+    }
+
+    /// The pool that somebody waited for until now: one without an idle connection, the largest of several.
+    fn waited_for(&self, at: Time) -> Option<PoolRef> {
+        let full = self.lendings.iter().filter(|(_, lending)| lending.is_saturated(at));
+        let size = |(pool, lending): &(&PoolRef, &Lending)| (lending.most, std::cmp::Reverse(**pool));
+        full.max_by_key(size).map(|(pool, _)| *pool).or_else(|| self.largest())
+    }
+}

@@ -1,0 +1,206 @@
+//! Who waits, who gives up, and what is said where that cannot be known.
+
+use poolwatch::{
+    event::{Declared, Event, Parked, Parking, ProcessId, Served, SocketId, Turn},
+    infer::fact::Fact,
+};
+
+use crate::{
+    serving::{DEMANDS, Serving, Truth, requests},
+    world::{MS, World, id, process, server, tick},
+};
+
+/// What was told.
+#[derive(Debug, Default)]
+pub struct Told {
+    pub waits: Vec<f64>,
+    pub gave_up: usize,
+    /// Request-seconds of waiting.
+    pub pending: f64,
+}
+
+pub fn told(world: &World) -> Told {
+    let mut told = Told::default();
+    for fact in &world.facts {
+        match fact {
+            Fact::Waited { took, .. } => told.waits.push(*took as f64 / MS as f64),
+            Fact::TimedOut { .. } => told.gave_up += 1,
+            Fact::Elapsed { pending, .. } => told.pending += *pending as f64 / 1e9,
+            _ => {}
+        }
+    }
+    told
+}
+
+fn declaring(connection_timeout: Option<i64>) -> Event {
+    let mut event = process(id(1), "api");
+    if let Event::Process(facts) = &mut event {
+        facts.declared = Declared { connection_timeout, ..Declared::default() };
+    }
+    event
+}
+
+/// A pool that is known from its birth, and everything that its server did.
+pub fn run(serving: &Serving, asked: &[(u64, u64)], declared: Option<i64>) -> (World, Truth) {
+    let mut world = World::new();
+    let sockets: Vec<u64> = (1..=serving.connections).collect();
+    world.connect(&sockets, "shop", 0);
+    if declared.is_some() {
+        world.tell(&[declaring(declared)]);
+    }
+    let (events, truth) = serving.serve(asked);
+    let mut next = 0;
+    for event in &events {
+        let at = event.at().unwrap_or(0) / MS;
+        while next < at {
+            next += 10;
+            world.tell(&[tick(next)]);
+        }
+        world.tell(std::slice::from_ref(event));
+    }
+    world.tell(&[tick(next + 10)]);
+    (world, truth)
+}
+
+fn seconds(waits: &[u64]) -> f64 {
+    waits.iter().sum::<u64>() as f64 / 1e6
+}
+
+fn close_to(told: f64, truth: f64, share: f64, what: &str) {
+    assert!((told - truth).abs() <= share * truth, "{what}: {told} instead of {truth}");
+}
+
+/// A quiet start, then more than five connections can bear.
+fn flood() -> Vec<(u64, u64)> {
+    let mut asked = requests(10_000, 60.0, 200);
+    let quiet = asked.last().map_or(0, |(at, _)| *at);
+    asked.extend(requests(quiet + 100_000, 200.0, 4000));
+    asked
+}
+
+#[test]
+fn who_gives_up_is_counted_and_has_waited() {
+    for declared in [None, Some(150)] {
+        let (world, truth) = run(&Serving { patience: Some(150_000), ..Serving::new(5) }, &flood(), declared);
+        let told = told(&world);
+        assert!(truth.gave_up.len() > 300, "{}", truth.gave_up.len());
+        close_to(told.gave_up as f64, truth.gave_up.len() as f64, 0.02, "gave up");
+        close_to(told.waits.len() as f64, truth.waits.len() as f64, 0.01, "waits");
+        close_to(
+            told.waits.iter().sum::<f64>() / 1e3,
+            seconds(&truth.waits),
+            0.02,
+            "waiting of those served",
+        );
+        close_to(told.pending, seconds(&truth.waits) + seconds(&truth.gave_up), 0.03, "integral");
+    }
+}
+
+#[test]
+fn where_nobody_gives_up_nobody_is_said_to() {
+    for (rate, declared) in [(100.0, None), (155.0, None), (155.0, Some(150)), (155.0, Some(5000))] {
+        let (world, truth) = run(&Serving::new(5), &requests(10_000, rate, 6000), declared);
+        let told = told(&world);
+        let most = truth.waits.iter().max().copied().unwrap_or(0);
+        assert!(rate < 150.0 || most > 200_000, "they wait for long: {most}");
+        assert_eq!(told.gave_up, 0, "{rate} {declared:?}");
+    }
+}
+
+/// The pool is stuck when the agent comes: nothing of it is known but what the process declares.
+#[test]
+fn who_gives_up_a_pool_that_never_answers_is_counted_by_what_is_declared() {
+    let stuck: Vec<_> = (0..50).map(|nth| (10_000 + nth * 20_000, 20_000_000)).collect();
+    for (declared, expected) in [(Some(500), 48), (None, 0), (Some(2000), 0)] {
+        let (world, truth) = run(&Serving { patience: Some(500_000), ..Serving::new(2) }, &stuck, declared);
+        assert_eq!((truth.gave_up.len(), told(&world).gave_up), (48, expected), "{declared:?}");
+    }
+}
+
+/// Whoever waits while a connection cannot be made waited for that.
+#[test]
+fn a_connection_that_could_not_be_made_excuses() {
+    let failed = |ms| {
+        let (process, server) = (ProcessId { pid: 1, started: 1 }, server(1));
+        Event::ConnectFailed { process, server, at: ms * MS, connected: ms * MS, errno: Some(111) }
+    };
+    for (ms, expected) in [(100, 1), (300, 0)] {
+        let mut world = World::new();
+        world.connect(&[1], "shop", 0);
+        let serving = Serving { patience: Some(500_000), ..Serving::new(1) };
+        let (mut events, _) = serving.serve(&[(150_000, 3_000_000_000), (200_000, 1000)]);
+        events.push(failed(ms));
+        events.sort_by_key(Event::at);
+        events.retain(|event| event.at() < Some(1000 * MS));
+        world.tell(&[declaring(Some(500))]).tell(&events);
+        assert_eq!(told(&world).gave_up, expected, "failed at {ms} ms");
+    }
+}
+
+/// A thread that waits for a connection sleeps, and wakes by itself when its patience is over.
+#[test]
+fn threads_that_give_up_have_slept_for_it() {
+    let serving = Serving { patience: None, ..Serving::new(1) };
+    let (mut world, _) = run(&serving, &[], Some(500));
+    let (busy, _) = serving.serve(&[(100_000, 60_000_000)]);
+    world.tell(busy.get(..2).unwrap_or_default());
+    let mut expected = 0.0;
+    for nth in 0..20_u64 {
+        let (thread, at) = (100 + u32::try_from(nth % 4).unwrap_or(0), (200 + nth * 600) * MS);
+        let Some(Event::Demand(demand)) = busy.first() else { continue };
+        let (socket, turn) = (SocketId(DEMANDS + 1 + nth), Turn { thread, nth: 0 });
+        let parked = |at, parking| {
+            Event::Parked(Parked { pid: 1, thread, address: 64 * u64::from(thread), at, parking })
+        };
+        let over = at + 500 * MS;
+        world.tell(&[
+            Event::Demand(poolwatch::event::Demand { socket, at, turn, ..*demand }),
+            parked(at + MS, Parking::Asleep),
+            tick(at / MS + 250),
+        ]);
+        let waiting = world.pool(at / MS + 250).pending;
+        assert!(
+            waiting.is_some_and(|pending| pending.evidence == "futex" && pending.value > 0.9),
+            "{waiting:?}"
+        );
+        world.tell(&[
+            parked(over, Parking::Over),
+            Event::Served(Served { socket, pid: 1, at: over + MS, turn: Some(turn) }),
+            tick(over / MS + 2),
+        ]);
+        expected += 0.5;
+    }
+    let told = told(&world);
+    assert_eq!((told.gave_up, told.waits.len()), (20, 1), "one was lent the connection at once");
+    close_to(told.pending, expected, 0.01, "integral");
+}
+
+/// Demands that are never served, such as streams of events, look like borrowers that wait. Nobody else does, so the
+/// integral of those that wait and the waits of those that were served disagree.
+#[test]
+fn an_integral_that_disagrees_with_the_waits_lowers_the_confidence() {
+    let asked = requests(10_000, 155.0, 3000);
+    let confidence = |streams: u64| {
+        let (mut events, _) = Serving::new(5).serve(&asked);
+        let Some(Event::Demand(first)) = events.first().cloned() else { return Vec::new() };
+        for nth in 0..streams {
+            let (socket, at) = (SocketId(DEMANDS + 100_000 + nth), (5000 + nth) * MS);
+            events.push(Event::Demand(poolwatch::event::Demand { socket, at, ..first }));
+        }
+        events.sort_by_key(Event::at);
+        let mut world = World::new();
+        world.connect(&[1, 2, 3, 4, 5], "shop", 0);
+        for (nth, event) in events.iter().enumerate() {
+            world.tell(std::slice::from_ref(event));
+            if nth % 20 == 0 {
+                world.tell(&[Event::Tick { at: event.at().unwrap_or(0) }]);
+            }
+        }
+        let end = asked.last().map_or(0, |(at, _)| at / 1000);
+        let pool = world.tell(&[tick(end)]).pool(end);
+        vec![pool.pending.map_or(0.0, |it| it.confidence), pool.waits.map_or(0.0, |it| it.confidence)]
+    };
+    let (plain, disturbed) = (confidence(0), confidence(20));
+    assert!(plain.iter().all(|sure| *sure > 0.75), "{plain:?}");
+    assert!(disturbed.iter().all(|sure| *sure < 0.5), "{disturbed:?}");
+}
