@@ -4,6 +4,7 @@
 //! system packages are installed only as `setup` describes. Nothing here is part of the agent.
 
 mod accuracy;
+mod bench;
 mod build;
 mod command;
 mod coverage;
@@ -58,6 +59,11 @@ enum Task {
     Coverage,
     /// Compare waits and occupancy with what real pools say of themselves, and write the table of docs/accuracy.md.
     Accuracy(accuracy::Options),
+    /// Measure what poolwatch costs, see docs/overhead.md.
+    Bench {
+        #[command(subcommand)]
+        what: bench::What,
+    },
     /// Throw made-up bytes at one of the readers of bytes, see fuzz/.
     Fuzz(fuzz::Options),
     /// Check the rules of the house that the compiler does not know.
@@ -87,6 +93,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Demo(options) => demo::demo(&options)?,
         Task::Coverage => coverage::render()?,
         Task::Accuracy(options) => accuracy::accuracy(&options)?,
+        Task::Bench { what } => bench::bench(&what)?,
         Task::Fuzz(options) => fuzz::fuzz(&options)?,
         Task::Tidy => tidy::tidy()?,
     }

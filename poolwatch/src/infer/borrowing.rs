@@ -136,7 +136,11 @@ impl Core {
                 pool.tally.elapse(at, elapsed.pending, waits.take_served(id));
                 pool.unsaid.add(elapsed);
                 pool.silent = waits.silent(id);
-                pool.waiting = waits.waiting(id, &pool.tally, at);
+                pool.waiting = if waits.sees() {
+                    waits.waiting(id, &pool.tally, at)
+                } else {
+                    Waiting::by_logic(&pool.counts)
+                };
             }
             self.conclude(process, facts);
         }

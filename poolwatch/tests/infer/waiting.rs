@@ -1,8 +1,8 @@
 //! Who waits, who gives up, and what is said where that cannot be known.
 
 use poolwatch::{
-    event::{Declared, Event, Parked, Parking, ProcessId, Served, SocketId, Turn},
-    infer::fact::Fact,
+    event::{Declared, Event, Parked, Parking, ProcessId, Protocol, Served, SocketId, Turn},
+    infer::{fact::Fact, snapshot::Inferred},
 };
 
 use crate::{
@@ -184,7 +184,7 @@ fn an_integral_that_disagrees_with_the_waits_lowers_the_confidence() {
         let (mut events, _) = Serving::new(5).serve(&asked);
         let Some(Event::Demand(first)) = events.first().cloned() else { return Vec::new() };
         for nth in 0..streams {
-            let (socket, at) = (SocketId(DEMANDS + 100_000 + nth), (5000 + nth) * MS);
+            let (socket, at) = (SocketId(DEMANDS + 100_000 + nth), (3000 + nth * 100) * MS);
             events.push(Event::Demand(poolwatch::event::Demand { socket, at, ..first }));
         }
         events.sort_by_key(Event::at);
@@ -200,7 +200,112 @@ fn an_integral_that_disagrees_with_the_waits_lowers_the_confidence() {
         let pool = world.tell(&[tick(end)]).pool(end);
         vec![pool.pending.map_or(0.0, |it| it.confidence), pool.waits.map_or(0.0, |it| it.confidence)]
     };
-    let (plain, disturbed) = (confidence(0), confidence(20));
+    let (plain, disturbed) = (confidence(0), confidence(160));
     assert!(plain.iter().all(|sure| *sure > 0.75), "{plain:?}");
     assert!(disturbed.iter().all(|sure| *sure < 0.5), "{disturbed:?}");
+}
+
+/// At each 100 ms of a server's run: what is said of those that wait, and whether every connection is in use.
+fn said(events: &[Event], connections: &[u64]) -> Vec<(bool, Option<Inferred>)> {
+    let mut world = World::new();
+    world.connect(connections, "shop", 0);
+    let mut said = Vec::new();
+    let mut next = 0;
+    for event in events {
+        while next < event.at().unwrap_or(0) / MS {
+            next += 100;
+            let pool = world.tell(&[tick(next)]).pool(next);
+            said.push((pool.connections.idle == 0, pool.pending));
+        }
+        world.tell(std::slice::from_ref(event));
+    }
+    said
+}
+
+/// Sleeps of threads that nobody can tell what they are for.
+fn sleeps(until: u64) -> impl Iterator<Item = Event> {
+    (1..until / 50).map(|nth| {
+        let parking = if nth % 2 == 0 { Parking::Woken } else { Parking::Asleep };
+        Event::Parked(Parked { pid: 1, thread: 90, address: 64, at: nth * 50 * MS, parking })
+    })
+}
+
+#[test]
+fn of_http_2_nothing_is_said_but_that_a_connection_is_idle() {
+    for with_sleeps in [false, true] {
+        let serving = Serving { protocol: Protocol::Http2, ..Serving::new(5) };
+        let (mut events, truth) = serving.serve(&requests(10_000, 160.0, 2000));
+        assert!(truth.waits.iter().filter(|wait| **wait > 50_000).count() > 100, "many wait");
+        if with_sleeps {
+            events.extend(sleeps(12_000));
+            events.sort_by_key(Event::at);
+        }
+        let said = said(&events, &[1, 2, 3, 4, 5]);
+        assert!(said.iter().filter(|(full, _)| *full).count() > 20);
+        for (full, pending) in said {
+            match pending {
+                Some(pending) => assert!(!full && pending.value == 0.0 && pending.evidence == "none"),
+                None => assert!(full, "nothing is said beside an idle connection"),
+            }
+        }
+    }
+}
+
+/// A server of both: what is told of the demands that can be counted is not trusted.
+#[test]
+fn beside_http_2_nothing_is_trusted() {
+    let (events, _) = Serving::new(5).serve(&requests(10_000, 160.0, 2000));
+    let mixed: Vec<Event> = events
+        .into_iter()
+        .map(|event| match event {
+            Event::Demand(demand) if demand.socket.0 % 5 == 0 => {
+                Event::Demand(poolwatch::event::Demand { protocol: Protocol::Http2, ..demand })
+            }
+            event => event,
+        })
+        .collect();
+    let said = said(&mixed, &[1, 2, 3, 4, 5]);
+    // The first say nothing of their kind.
+    let trusted = |(full, pending): &&(bool, Option<Inferred>)| {
+        *full && pending.is_some_and(|pending| pending.confidence >= 0.5)
+    };
+    assert_eq!(said.iter().skip(10).filter(trusted).count(), 0);
+}
+
+/// A response that was lost leaves a demand open; what comes later on its socket, or is served before it, ends it.
+#[test]
+fn demands_whose_response_was_lost_do_not_stay() {
+    let asked = requests(10_000, 150.0, 6000);
+    let (events, truth) = Serving::new(5).serve(&asked);
+    let is_lost = |event: &&Event| matches!(event, Event::Served(served) if served.at < 15_000 * MS && served.socket.0 % 10 == 0);
+    let lossy: Vec<Event> = events.iter().filter(|event| !is_lost(event)).cloned().collect();
+    assert!(events.len() - lossy.len() > 200, "{}", events.len() - lossy.len());
+    let (whole, lossy) = (excess(&events, &asked, &truth), excess(&lossy, &asked, &truth));
+    assert!(lossy <= whole + 1.0, "{lossy} more are said to wait than do, and {whole} if nothing is lost");
+}
+
+/// How many more are said to wait than do, at worst, from 25 s on.
+fn excess(events: &[Event], asked: &[(u64, u64)], truth: &Truth) -> f64 {
+    let mut world = World::new();
+    world.connect(&[1, 2, 3, 4, 5], "shop", 0);
+    let (mut most, mut next) = (0.0_f64, 0);
+    for event in events {
+        let at = event.at().unwrap_or(0) / MS;
+        while next < at {
+            next += 10;
+            world.tell(&[tick(next)]);
+            if next > 25_000 {
+                let pending = world.pool(next).pending.map_or(0.0, |pending| pending.value);
+                most = most.max(pending - waiting(asked, truth, next * 1000) as f64);
+            }
+        }
+        world.tell(std::slice::from_ref(event));
+    }
+    most
+}
+
+/// How many wait at a moment, of those that were served in their order.
+fn waiting(asked: &[(u64, u64)], truth: &Truth, at: u64) -> usize {
+    let came = asked.iter().zip(&truth.waits);
+    came.filter(|((came, _), wait)| *came <= at && at < came + **wait).count()
 }

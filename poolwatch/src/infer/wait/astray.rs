@@ -5,16 +5,16 @@
 //! stays behind for ever, whatever was lost.
 
 use super::{
-    FEW, Waits,
+    FEW, NEWEST, Waits,
     demand::{DemandId, Open},
     lent::Lent,
 };
 use crate::event::{SECOND, SocketId, Time};
 
-/// No pool serves so many before somebody who came earlier: not even one that draws who is next from those that wait,
-/// so many times as there are open demands.
-const MANY: u64 = 100;
-const TIMES: u64 = 20;
+/// No pool serves so many that came later before somebody who waits, nor so many times as is usual: not even one that
+/// draws who is next from those that wait.
+const MANY: f64 = 100.0;
+const TIMES: f64 = 20.0;
 /// Nobody waits beside an idle connection for so long.
 const IDLE: Time = 60 * SECOND;
 /// A connection that is lent for so long may be one of theirs.
@@ -31,6 +31,13 @@ impl Waits {
     /// Share of contrary observations below which one thread is taken to serve one demand at a time.
     pub(super) fn few(&self) -> f64 {
         FEW + CONTRARY * self.loss
+    }
+
+    /// A demand was served with a connection.
+    pub(super) fn count_linked(&mut self, open: &Open) {
+        let later = self.linked.saturating_sub(open.before.linked) as f64;
+        self.overtaken += NEWEST * (later - self.overtaken);
+        self.linked += 1;
     }
 
     /// A demand is not open any more; true if it was in a pooler's queue.
@@ -67,9 +74,9 @@ impl Waits {
 
     /// Forgets demands that nobody serves, but for as many as may hold a connection all the time.
     pub(super) fn forget_astray(&mut self, at: Time) {
-        let many = MANY + TIMES * self.demands.count() as u64;
+        let many = MANY + TIMES * self.overtaken;
         let astray = |open: &&Open| {
-            self.linked.saturating_sub(open.before.linked) > many
+            self.linked.saturating_sub(open.before.linked) as f64 > many
                 || self.gauge.idle().saturating_sub(open.before.idle) > IDLE
         };
         if self.demands.in_order().next().as_ref().is_none_or(|open| !astray(open)) {

@@ -54,6 +54,9 @@ const VARIES: f64 = 0.65;
 /// Share of the trust that a lost share of the records costs: of what is left when one in twenty is lost, waits are off
 /// by a quarter.
 const LOST: f64 = 10.0;
+/// Share of demands that cannot be counted, from which what is told of the others is trusted half: each of them may
+/// stand for many.
+const UNCOUNTED: f64 = 0.05;
 /// Mean wait below which its share in the uncertainty is that of this, in nanoseconds.
 const SHORT: f64 = 1_000_000.0;
 
@@ -96,7 +99,12 @@ impl Waits {
             Method::Demand | Method::DemandBlind => self.steadiness(mean) * self.grounds() * agreement,
         };
         let whole = if method == Method::Nothing { 1.0 } else { 1.0 - LOST * self.loss };
-        (method.trust() * uncertain * shared * whole).clamp(0.0, 1.0)
+        let counted = match method {
+            Method::Uprobe | Method::Pooler | Method::Nothing => 1.0,
+            _ if self.uncountable > UNCOUNTED => (1.0 - self.uncountable) / 2.0,
+            _ => 1.0,
+        };
+        (method.trust() * uncertain * shared * whole * counted).clamp(0.0, 1.0)
     }
 
     /// Close to 1 where the wait is long against what varies before it.

@@ -43,6 +43,7 @@ pub struct Gauge {
     /// Demands outside borrowings, and demands, integrated while a connection was surely idle.
     idle_outside: f64,
     idle_demands: f64,
+    told: bool,
     unreadable: f64,
     /// How long each pool had a surely idle connection.
     idle: Time,
@@ -54,6 +55,7 @@ pub struct Gauge {
 impl Gauge {
     /// A demand came.
     pub fn asked(&mut self, at: Time, readable: bool) {
+        self.told = true;
         self.rate.see(at);
         follow(&mut self.unreadable, !readable);
     }
@@ -61,6 +63,11 @@ impl Gauge {
     /// How long each pool of the process has had a surely idle connection until now.
     pub const fn idle(&self) -> Time {
         self.idle
+    }
+
+    /// Demands were counted.
+    pub const fn is_told(&self) -> bool {
+        self.told
     }
 
     /// Most demands have no readable route.

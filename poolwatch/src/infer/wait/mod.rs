@@ -90,6 +90,8 @@ pub struct Waits {
     foreign: f64,
     /// Borrowings that are not their demand's first: how long these waited is not known.
     further: f64,
+    /// Demands that cannot be counted: several at a time on one socket.
+    uncountable: f64,
     /// Turns from reading a demand to its first request.
     starts: Turns,
     /// Turns from reading an answer to the response.
@@ -110,6 +112,8 @@ pub struct Waits {
     gave_up: Vec<Waited>,
     /// Demands that were served with a connection.
     linked: u64,
+    /// How many others were served while one of these was open, on average.
+    overtaken: f64,
     /// Share of the records that was lost lately.
     loss: f64,
     /// Demands of routes that borrow that were served and not told yet.

@@ -18,6 +18,7 @@ const ANY: usize = 99;
 impl Waits {
     /// The process was asked for something.
     pub fn ask(&mut self, demand: &Demand) {
+        follow(&mut self.uncountable, !demand.is_countable());
         if !demand.is_countable() {
             return;
         }
@@ -85,7 +86,7 @@ impl Waits {
         route.served();
         self.served += u64::from(route.habit() != Habit::Spares);
         if self.queue.is_pooler() {
-            self.linked += 1;
+            self.count_linked(open);
             return;
         }
         let linked = if self.serves_by_threads() {
@@ -93,8 +94,9 @@ impl Waits {
         } else {
             self.respond_by_turn(open, turn, at)
         };
-        self.linked += u64::from(linked);
-        if !linked && open.start.is_none() {
+        if linked {
+            self.count_linked(open);
+        } else if open.start.is_none() {
             self.serve_unlent(open, at);
         }
         self.free(open);

@@ -77,6 +77,11 @@ impl Waits {
         self.lendings.keys().filter_map(|pool| self.gauge.saturated(*pool)).max()
     }
 
+    /// Something is seen of who waits. Where no demand can be counted nobody is seen to wait, and that says nothing.
+    pub const fn sees(&self) -> bool {
+        self.gauge.is_told() || self.borrowers.is_watched()
+    }
+
     /// What the pool is told at `at`, its waits of the last minute being in `tally`.
     pub fn waiting(&mut self, pool: PoolRef, tally: &Tally, at: Time) -> Waiting {
         let (mean, agreement) = (tally.mean(at), tally.sums(at).agreement());
