@@ -7,7 +7,10 @@ use std::{fs, hint::black_box, net::Ipv4Addr, path::Path};
 
 use criterion::{Criterion, Throughput};
 use poolwatch::{
-    event::{Event, Process, ProcessId, Request, RequestKind, SECOND, Server, SocketId, Time, Transaction},
+    event::{
+        Declared, Event, Process, ProcessId, Request, RequestKind, SECOND, Server, SocketId, Time,
+        Transaction,
+    },
     infer::{Core, fact::Fact, settings::Settings},
     recording,
 };
