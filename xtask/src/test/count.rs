@@ -77,8 +77,10 @@ impl Count {
             let test = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----"));
             if let Some(test) = test {
                 self.said.push(Said { test: test.to_owned(), lines: VecDeque::new() });
-            } else if let Some(said) =
-                self.said.last_mut().filter(|_| !line.starts_with("    ") && !line.is_empty())
+            } else if let Some(said) = self
+                .said
+                .last_mut()
+                .filter(|_| !line.starts_with("    ") && !line.is_empty() && !is_trace(line))
             {
                 said.lines.push_back(line.to_owned());
                 if said.lines.len() > LAST {
@@ -97,6 +99,13 @@ impl Count {
     pub fn skipped(&self) -> u64 {
         self.skips.len() as u64 + self.ignored
     }
+}
+
+/// A line of a backtrace: these say where, and there are many.
+fn is_trace(line: &str) -> bool {
+    let line = line.trim_start();
+    let frame = line.split_once(": ").is_some_and(|(number, _)| number.parse::<u16>().is_ok());
+    frame || line.starts_with("at ") || line.eq_ignore_ascii_case("stack backtrace:")
 }
 
 /// `<test>: <reason>` after the word SKIP, also where the runner has begun the line.
@@ -136,8 +145,21 @@ mod tests {
     #[test]
     fn what_a_failed_test_said_last_is_kept() {
         let first = ["successes:", "---- fine stdout ----", "fine", "failures:", "---- bad stdout ----"];
-        let last =
-            ["1", "2", "3", "4", "5", "6", "Error: 7", "", "failures:", "    bad", "test result: FAILED."];
+        let last = [
+            "1",
+            "2",
+            "3",
+            "4",
+            "5",
+            "6",
+            "Error: 7",
+            "",
+            "Stack backtrace:",
+            "  11: main",
+            "failures:",
+            "    bad",
+            "test result: FAILED.",
+        ];
         let count = count(&[&first[..], &last[..]].concat());
         let lines = ["2", "3", "4", "5", "6", "Error: 7"].map(str::to_owned);
         assert_eq!(count.said, [Said { test: "bad".to_owned(), lines: lines.into() }]);
