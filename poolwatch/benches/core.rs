@@ -3,17 +3,18 @@
 //! Two streams: a recorded server with a pool at work, with everything that waits are inferred from; and plain
 //! requests of a thousand connections. The memory is the process's own, by what the system says of it.
 
-use std::{fs, hint::black_box, net::Ipv4Addr, path::Path};
+use std::{fs, hint::black_box, path::Path};
 
 use criterion::{Criterion, Throughput};
 use poolwatch::{
-    event::{
-        Declared, Event, Process, ProcessId, Request, RequestKind, SECOND, Server, SocketId, Time,
-        Transaction,
-    },
+    event::{Event, Request, RequestKind, SECOND, Time},
     infer::{Core, fact::Fact, settings::Settings},
     recording,
 };
+
+#[allow(dead_code, reason = "it is the tests', who tell more")]
+#[path = "../tests/infer/world.rs"]
+mod world;
 
 /// Connections of the plain stream.
 const CONNECTIONS: u64 = 1000;
@@ -24,39 +25,11 @@ const EACH: u64 = 100;
 const STEP: u64 = 10_000;
 const CAPTURE: &str = "../tests/truth/captured/go_A_r70.rec";
 
-fn process(number: u64) -> ProcessId {
-    ProcessId { pid: u32::try_from(number).unwrap_or(u32::MAX), started: 1 }
-}
-
-fn told(id: ProcessId) -> Event {
-    let (name, service) = (format!("app{}", id.pid), "api".to_owned());
-    let (container, pod, namespace, declared) = (None, None, None, Declared::default());
-    Event::Process(Process { id, name, service, container, pod, namespace, declared })
-}
-
-fn request(socket: u64, pid: u32, kind: RequestKind, started: Time, ended: Time) -> Event {
-    Event::Request(Request {
-        socket: SocketId(socket),
-        pid,
-        missed: 0,
-        started: Some(started),
-        first_byte: Some(ended),
-        ended,
-        kind,
-        transaction: Transaction::Idle,
-        merged: 1,
-        executes: 1,
-        completions: 1,
-        rows: 1,
-        errors: 0,
-        sent: 40,
-        received: 60,
-        operation: "SELECT".to_owned(),
-        sqlstate: None,
-        query: None,
-        approximate: false,
-        turn: None,
-    })
+/// From one moment to another, in nanoseconds.
+fn request(socket: u64, pid: u32, kind: RequestKind, from: Time, to: Time) -> Event {
+    let times =
+        Request { started: Some(from), first_byte: Some(to), ended: to, ..world::request(socket, 0, 0) };
+    Event::Request(Request { pid, kind, ..times })
 }
 
 /// A core that knows so many connections, `each` of them in one process.
@@ -64,14 +37,12 @@ fn connected(connections: u64, each: u64) -> Core {
     let mut core = Core::new(Settings::default());
     let mut facts = Vec::new();
     for socket in 1..=connections {
-        let process = process(socket / each + 1);
-        let server = Server::Tcp(Ipv4Addr::LOCALHOST.into(), 5432);
-        let (user, database, id) = ("app".to_owned(), "shop".to_owned(), SocketId(socket));
+        let pid = u32::try_from(socket / each + 1).unwrap_or(u32::MAX);
         let told = [
-            told(process),
-            Event::Open { socket: id, process, server, at: 0, connected: Some(0), midstream: false },
-            Event::Startup { socket: id, at: 0, user, database, replication: false },
-            request(socket, process.pid, RequestKind::Startup, 0, 1000),
+            world::process(world::id(pid), "api"),
+            world::open(socket, pid, 0),
+            world::startup(socket, "shop", 0),
+            request(socket, pid, RequestKind::Startup, 0, 1000),
         ];
         for event in &told {
             core.apply(event, &mut facts);

@@ -27,6 +27,8 @@ use poolwatch_tests::{
 use serde_json::Value;
 
 const LIGHT: Load = Load { rate: 40.0, mean_milliseconds: 5.0, seconds: 3.0, seed: 6 };
+/// Source: <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/capability.h#L412>.
+const CAP_PERFMON: u32 = 38;
 const LIGHT_NS: u64 = 3_000_000_000;
 /// More than two connections can do.
 const HEAVY: Load = Load { rate: 230.0, mean_milliseconds: 10.0, seconds: 2.0, seed: 7 };
@@ -265,6 +267,11 @@ fn probes_of_waiting_are_attached_when_they_are_wanted() -> Result<()> {
             println!("{when}: {name}: {found:?}");
             ensure!(found == (attached, verdict.to_owned(), reason.to_owned()), "{when}: {found:?}");
         }
+        // To attach probes in pools' libraries later.
+        let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid()))?;
+        let held = status.lines().find_map(|line| line.strip_prefix("CapEff:")).context("capabilities")?;
+        let perfmon = u64::from_str_radix(held.trim(), 16)? >> CAP_PERFMON & 1;
+        ensure!((perfmon == 1) == (when != "off"), "{when}: capabilities {held}");
         let page = agent.metrics()?;
         let shown = page.matching("poolwatch_probe_attached", &[("probe", "thread_wait")]).count();
         ensure!(shown == usize::from(attached), "{when}: {shown} series");

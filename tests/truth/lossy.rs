@@ -16,7 +16,7 @@ use super::{MILLISECOND, Row, kept, read, recordings, run, share, truth};
 
 /// One of so many is lost.
 const OF: u64 = 20;
-const SEEDS: [u64; 1] = [1];
+const SEEDS: [u64; 2] = [1, 2];
 /// How far waits of event loops may be off, and the counts of those that wait: by so many, or by so much of the queue.
 const WAITS: f64 = 0.10;
 const WAITING: (f64, f64) = (0.5, 0.10);

@@ -45,7 +45,6 @@ impl Lenders {
 impl Watcher {
     /// Attaches where functions were found, and detaches where it has been calm for so long.
     pub(super) fn lend(&mut self, calm: Time, events: &mut Vec<Event>) {
-        let before = self.pressure.evidence.states().to_vec();
         let found: Vec<Found> = self.pressure.lenders.lookup.answers().collect();
         for found in found {
             self.attach_to(&found, events);
@@ -57,9 +56,6 @@ impl Watcher {
         for pid in calm {
             self.pressure.lenders.part(pid, &mut self.pressure.evidence);
             events.push(Event::Borrowers { pid, at: clock::now(), told: false });
-        }
-        if self.pressure.evidence.states() != before {
-            events.push(Event::Probes(self.pressure.evidence.states().to_vec()));
         }
     }
 
@@ -80,11 +76,20 @@ impl Watcher {
         }
         let began = clock::now();
         let places: Vec<Place<'_>> = found.lenders.iter().map(place).collect();
-        if self.pressure.evidence.attach_to(pid, &places) {
-            let at = clock::now();
-            tracing::debug!(pid, microseconds = at.saturating_sub(began) / 1000, "borrowers are told of");
-            self.pressure.lenders.attached.insert(pid, None);
-            events.push(Event::Borrowers { pid, at, told: true });
+        match self.pressure.evidence.attach_to(pid, &places) {
+            Ok(true) => {
+                let at = clock::now();
+                tracing::debug!(pid, microseconds = at.saturating_sub(began) / 1000, "borrowers are told of");
+                self.pressure.lenders.attached.insert(pid, None);
+                events.push(Event::Borrowers { pid, at, told: true });
+            }
+            Ok(false) => {}
+            // That it ended meanwhile says nothing of the kernel.
+            Err(_) if library::program(pid) != Some(found.program) => {}
+            Err(outcome) => {
+                tracing::warn!(pid, ?outcome, "borrowers cannot be told of");
+                self.pressure.evidence.fail_to_attach(&outcome);
+            }
         }
     }
 }

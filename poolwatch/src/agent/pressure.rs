@@ -73,13 +73,14 @@ impl Watcher {
         self.lend(CALM, events);
         if keep {
             self.pressure.calm_since = None;
-            self.look(events);
+            self.look();
         } else if self.pressure.evidence.is_attached() {
             let now = clock::now();
             if now.saturating_sub(*self.pressure.calm_since.get_or_insert(now)) >= CALM {
                 self.look_away(events);
             }
         }
+        events.extend(self.pressure.evidence.take_news().map(Event::Probes));
     }
 
     fn mark(&mut self, wanted: BTreeSet<u32>) {
@@ -95,16 +96,15 @@ impl Watcher {
         }
     }
 
-    fn look(&mut self, events: &mut Vec<Event>) {
+    fn look(&mut self) {
         if self.pressure.evidence.is_attached() {
             return;
         }
-        let (before, began) = (self.pressure.evidence.states().to_vec(), clock::now());
+        let began = clock::now();
         self.pressure.evidence.attach();
-        if self.pressure.evidence.states() != before {
+        if self.pressure.evidence.is_attached() {
             let microseconds = clock::now().saturating_sub(began) / 1000;
             tracing::debug!(microseconds, "probes of waiting attached");
-            events.push(Event::Probes(self.pressure.evidence.states().to_vec()));
         }
     }
 
@@ -118,6 +118,5 @@ impl Watcher {
             Event::Parked(Parked { pid, thread, address, at, parking: Parking::Over })
         };
         events.extend(self.maps.wake_all().into_iter().map(over));
-        events.push(Event::Probes(self.pressure.evidence.states().to_vec()));
     }
 }

@@ -136,7 +136,7 @@ impl Core {
                 pool.tally.elapse(at, elapsed.pending, waits.take_served(id));
                 pool.unsaid.add(elapsed);
                 pool.silent = waits.silent(id);
-                pool.waiting = if waits.sees() {
+                pool.waiting = if waits.sees(id) {
                     waits.waiting(id, &pool.tally, at)
                 } else {
                     Waiting::by_logic(&pool.counts)

@@ -31,10 +31,13 @@ type Link = (&'static Probe, UProbeLinkId);
 
 impl Evidence {
     /// Attaches in a process's program: on returns first, so that whoever is told to ask is told to be answered.
-    /// Returns whether its borrowers are told of; what fails is said by [`Self::states`].
-    pub fn attach_to(&mut self, pid: u32, functions: &[Place<'_>]) -> bool {
+    /// False if it is not one of those, or there is no room.
+    ///
+    /// # Errors
+    /// What the kernel refused; nothing of it is attached then.
+    pub fn attach_to(&mut self, pid: u32, functions: &[Place<'_>]) -> Result<bool, Outcome> {
         if functions.is_empty() || self.borrowers.contains_key(&pid) || self.borrowers.len() >= PROCESSES {
-            return false;
+            return Ok(false);
         }
         let mut links = Vec::new();
         let attached = functions.iter().try_for_each(|function| {
@@ -46,12 +49,11 @@ impl Evidence {
             Ok(()) => {
                 self.borrowers.insert(pid, links);
                 self.say_of_borrowers(&Outcome::Attached);
-                true
+                Ok(true)
             }
             Err(outcome) => {
                 self.take_off(links);
-                self.say_of_borrowers(&outcome);
-                false
+                Err(outcome)
             }
         }
     }
@@ -93,6 +95,13 @@ impl Evidence {
         let program = self.ebpf.program_mut(probe.name);
         let program = program.ok_or_else(|| Outcome::Failed("the object has no such program".to_owned()))?;
         <&mut UProbe>::try_from(program).and_then(act).map_err(|error| outcome_of(&error))
+    }
+
+    /// It failed in a process; where it works in others, it works.
+    pub fn fail_to_attach(&mut self, outcome: &Outcome) {
+        if self.borrowers.is_empty() {
+            self.say_of_borrowers(outcome);
+        }
     }
 
     fn say_of_borrowers(&mut self, outcome: &Outcome) {

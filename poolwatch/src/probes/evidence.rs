@@ -23,6 +23,8 @@ pub struct Evidence {
     pub(super) ebpf: Ebpf,
     /// In the catalogue's order.
     states: Vec<ProbeState>,
+    /// Some of them changed since they were told.
+    news: bool,
     attached: Vec<(&'static Probe, RawTracePointLinkId)>,
     /// In pools' libraries, by process.
     pub(super) borrowers: BTreeMap<u32, Vec<(&'static Probe, UProbeLinkId)>>,
@@ -30,12 +32,12 @@ pub struct Evidence {
 
 impl Evidence {
     pub(super) const fn new(ebpf: Ebpf, states: Vec<ProbeState>) -> Self {
-        Self { ebpf, states, attached: Vec::new(), borrowers: BTreeMap::new() }
+        Self { ebpf, states, news: false, attached: Vec::new(), borrowers: BTreeMap::new() }
     }
 
-    /// What became of each probe, in the catalogue's order.
-    pub fn states(&self) -> &[ProbeState] {
-        &self.states
+    /// What became of each probe, in the catalogue's order, if that changed since the last call.
+    pub fn take_news(&mut self) -> Option<Vec<ProbeState>> {
+        std::mem::take(&mut self.news).then(|| self.states.clone())
     }
 
     /// At least one of them is attached.
@@ -43,7 +45,7 @@ impl Evidence {
         !self.attached.is_empty()
     }
 
-    /// Attaches those that wait for it. What fails is said by [`Self::states`], and not tried again.
+    /// Attaches those that wait for it. What fails is said by [`Self::take_news`], and not tried again.
     pub fn attach(&mut self) {
         for probe in PROBES.iter().filter(|probe| probe.escalated && probe.hook != Hook::Function) {
             if self.state(probe).is_none_or(|state| *state != verdict::state(probe, &Outcome::Calm)) {
@@ -77,8 +79,11 @@ impl Evidence {
     }
 
     pub(super) fn set(&mut self, probe: &Probe, outcome: &Outcome) {
-        if let Some(state) = self.states.iter_mut().find(|state| state.probe == probe.name) {
-            *state = verdict::state(probe, outcome);
+        let new = verdict::state(probe, outcome);
+        if let Some(state) = self.states.iter_mut().find(|state| state.probe == probe.name && **state != new)
+        {
+            *state = new;
+            self.news = true;
         }
     }
 }

@@ -157,11 +157,10 @@ impl Waits {
 
     /// Who is told of by better evidence is not told of twice.
     pub(super) fn note_wait(&mut self, exchange: ExchangeRef, took: f64) {
-        if self.borrowers.knows_of(exchange.begun as f64 - took) {
-            return;
-        }
         self.patience.waited(nanoseconds(took));
-        if let Some(pool) = self.lent.get(&exchange.socket).map(|lent: &Lent| lent.pool) {
+        let pool = self.lent.get(&exchange.socket).map(|lent: &Lent| lent.pool);
+        let since = exchange.begun as f64 - took;
+        if let Some(pool) = pool.filter(|pool| !self.borrowers.knows_of(*pool, since)) {
             self.waited.push(Waited { pool, took });
         }
     }

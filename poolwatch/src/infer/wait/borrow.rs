@@ -37,14 +37,14 @@ pub struct Borrowers {
 }
 
 impl Borrowers {
-    /// All are told of.
-    pub const fn is_watched(&self) -> bool {
-        self.told_since.is_some()
+    /// All borrowers of this pool are told of. A library that the program has need not be the one that it uses.
+    pub fn knows(&self, pool: PoolRef) -> bool {
+        self.told_since.is_some() && self.lenders.has(pool)
     }
 
-    /// Who began to wait then is told of.
-    pub fn knows_of(&self, since: f64) -> bool {
-        self.told_since.is_some_and(|told| since >= told as f64)
+    /// Who began to wait for this pool then is told of.
+    pub fn knows_of(&self, pool: PoolRef, since: f64) -> bool {
+        self.told_since.is_some_and(|told| since >= told as f64) && self.lenders.has(pool)
     }
 
     /// Borrowers that found no room since the last call.
@@ -80,7 +80,8 @@ impl Borrowers {
         let asking = self.asking.remove(&borrow.borrower)?;
         self.lenders.answer(asking.lender);
         if borrow.borrowing == Borrowing::Granted {
-            self.lenders.grant(asking.lender, borrow.thread, borrow.at);
+            let took = borrow.at.saturating_sub(asking.since);
+            self.lenders.grant(asking.lender, borrow.thread, borrow.at, took);
         }
         Some(asking)
     }
@@ -90,7 +91,7 @@ impl Waits {
     /// Borrowers are told of from `at` on, or no longer.
     pub fn watch_borrowers(&mut self, at: Time, told: bool) {
         self.advance(at);
-        if told && !self.borrowers.is_watched() {
+        if told && self.borrowers.told_since.is_none() {
             let waiting: f64 = self.lendings.keys().map(|pool| self.waiting_now(*pool, at)).sum();
             self.borrowers.strangers = u32::try_from(nanoseconds(waiting)).unwrap_or(u32::MAX);
             self.borrowers.told_since = Some(at);
@@ -138,13 +139,12 @@ impl Waits {
     /// Nobody asks for a connection while one is idle: what tells of an answer was lost.
     pub(super) fn forget_answered(&mut self, at: Time) {
         let before = at.saturating_sub(AT_ONCE);
-        let only = self.only();
         let idle = |pool: PoolRef| {
             self.lendings.get(&pool).and_then(Lending::idle_from).is_some_and(|from| from <= before)
         };
         let Borrowers { asking, lenders, .. } = &mut self.borrowers;
         asking.retain(|_, asking| {
-            let answered = asking.since <= before && lenders.pool_of(asking.lender, only).is_some_and(idle);
+            let answered = asking.since <= before && lenders.pool_of(asking.lender).is_some_and(idle);
             if answered {
                 lenders.answer(asking.lender);
             }
@@ -154,38 +154,35 @@ impl Waits {
 
     /// Somebody waited so long for a connection of this lender. Returns the lender's pool.
     fn add_wait(&mut self, lender: LenderId, waited: Time) -> Option<PoolRef> {
-        let pool = self.borrowers.lenders.pool_of(lender, self.only())?;
+        let pool = self.borrowers.lenders.pool_of(lender)?;
         self.gauge.add(pool, waited);
         Some(pool)
     }
 
     /// A request begins: it shows which pool was borrowed from.
     pub(super) fn see_use(&mut self, begun: &Begun) {
-        if let Some(lent) = self.lent.get(&begun.socket) {
-            self.borrowers.lenders.used(lent.pool, begun.turn.thread, begun.at);
-        }
+        let Some(pool) = self.lent.get(&begun.socket).map(|lent| lent.pool) else { return };
+        let first = self.borrowers.lenders.used(pool, begun.turn.thread, begun.at);
+        // Until now the integral was made of other evidence.
+        self.waited.extend(first.map(|took| Waited { pool, took: took as f64 }));
     }
 
     /// How many ask for a connection of this pool.
     pub(super) fn asking(&self, pool: PoolRef) -> f64 {
         let strangers = if self.largest() == Some(pool) { self.borrowers.strangers } else { 0 };
-        f64::from(self.borrowers.lenders.asking(pool, self.only()).saturating_add(strangers))
-    }
-
-    /// The process's pool, where it has but one.
-    fn only(&self) -> Option<PoolRef> {
-        let mut pools = self.lendings.keys();
-        pools.next().copied().filter(|_| pools.next().is_none())
+        f64::from(self.borrowers.lenders.asking(pool).saturating_add(strangers))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::confidence::Method;
     use super::*;
     use crate::event::{Demand, Protocol, SECOND, SocketId, Turn};
 
     const MS: Time = SECOND / 1000;
     const POOL: PoolRef = PoolRef::new(1);
+    const TURN: Turn = Turn { thread: 5, nth: 0 };
 
     fn borrow(borrower: u64, at: Time, borrowing: Borrowing) -> Borrow {
         Borrow { pid: 1, borrower, pool: 77, thread: 5, at, borrowing }
@@ -194,14 +191,22 @@ mod tests {
     /// A pool whose only connection is in use, and a demand beside the one that uses it.
     fn saturated() -> Waits {
         let mut waits = Waits::default();
-        let turn = Turn { thread: 5, nth: 0 };
         for (socket, at) in [(50, 1), (51, 2)] {
             let socket = SocketId(socket);
-            waits.ask(&Demand { socket, pid: 1, at, turn, protocol: Protocol::Http, route: Some(9) });
+            waits.ask(&Demand { socket, pid: 1, at, turn: TURN, protocol: Protocol::Http, route: Some(9) });
         }
         waits.enter(SocketId(1), POOL, false, 3);
-        waits.begin(&Begun { socket: SocketId(1), at: 4, turn, letter: b'Q', bytes: 20 });
+        waits.begin(&Begun { socket: SocketId(1), at: 4, turn: TURN, letter: b'Q', bytes: 20 });
         waits
+    }
+
+    /// Borrowers are told of, and one of them shows which pool it is.
+    fn watch(waits: &mut Waits, at: Time) {
+        waits.watch_borrowers(at, true);
+        waits.borrow(&borrow(99, at, Borrowing::Asks));
+        waits.borrow(&borrow(99, at, Borrowing::Granted));
+        waits.begin(&Begun { socket: SocketId(1), at, turn: TURN, letter: b'Q', bytes: 20 });
+        assert_eq!(taken(waits), [0.0]);
     }
 
     fn waiting(waits: &Waits, at: Time) -> u64 {
@@ -218,8 +223,7 @@ mod tests {
     fn who_asks_waits_until_it_is_answered() {
         let mut waits = Waits::default();
         waits.enter(SocketId(1), POOL, true, 0);
-        waits.begin(&Begun { socket: SocketId(1), at: MS, turn: Turn::default(), letter: b'Q', bytes: 20 });
-        waits.watch_borrowers(MS, true);
+        watch(&mut waits, MS);
         waits.borrow(&borrow(1, 2 * MS, Borrowing::Asks));
         waits.borrow(&borrow(2, 3 * MS, Borrowing::Asks));
         assert_eq!(waiting(&waits, 4 * MS), 2);
@@ -232,10 +236,23 @@ mod tests {
     }
 
     #[test]
+    fn a_library_that_is_not_used_says_nothing() {
+        let mut waits = saturated();
+        waits.watch_borrowers(SECOND, true);
+        waits.borrow(&borrow(1, SECOND, Borrowing::Asks));
+        waits.borrow(&borrow(1, SECOND + MS, Borrowing::Granted));
+        // What the thread uses much later is not what it was granted.
+        let at = SECOND + 9 * MS;
+        waits.begin(&Begun { socket: SocketId(1), at, turn: TURN, letter: b'Q', bytes: 20 });
+        assert_eq!((waiting(&waits, at), taken(&mut waits).len()), (1, 0));
+        assert_ne!(waits.method_of_pending(POOL), Method::Uprobe);
+    }
+
+    #[test]
     fn a_stack_that_grew_asks_twice() {
         let mut waits = Waits::default();
         waits.enter(SocketId(1), POOL, true, 0);
-        waits.watch_borrowers(1, true);
+        watch(&mut waits, 1);
         waits.borrow(&borrow(1, MS, Borrowing::Asks));
         waits.borrow(&borrow(1, 2 * MS, Borrowing::Asks));
         assert_eq!(waiting(&waits, 2 * MS), 1);
@@ -248,7 +265,7 @@ mod tests {
         let mut waits = saturated();
         waits.weigh(SECOND);
         assert_eq!(waiting(&waits, SECOND), 1);
-        waits.watch_borrowers(SECOND, true);
+        watch(&mut waits, SECOND);
         waits.borrow(&borrow(1, SECOND + MS, Borrowing::Asks));
         assert_eq!(waiting(&waits, SECOND + MS), 2);
         let _ = waits.take_elapsed(POOL);
@@ -264,10 +281,11 @@ mod tests {
     fn an_answer_that_was_lost_is_known_by_an_idle_connection() {
         let mut waits = Waits::default();
         waits.enter(SocketId(1), POOL, true, 0);
-        waits.watch_borrowers(MS, true);
+        watch(&mut waits, MS);
         waits.borrow(&borrow(1, 2 * MS, Borrowing::Asks));
         waits.tick(5 * MS);
         assert_eq!(waiting(&waits, 5 * MS), 1);
+        waits.place(SocketId(1), super::super::lent::State::Idle, 6 * MS);
         waits.tick(SECOND);
         assert_eq!(waiting(&waits, SECOND), 0);
     }
@@ -275,11 +293,11 @@ mod tests {
     #[test]
     fn when_the_probe_goes_nobody_is_left() {
         let mut waits = saturated();
-        waits.watch_borrowers(SECOND, true);
+        watch(&mut waits, SECOND);
         waits.borrow(&borrow(1, SECOND, Borrowing::Asks));
         let _ = waits.take_elapsed(POOL);
         waits.watch_borrowers(SECOND + 2 * MS, false);
-        assert!(!waits.borrowers.is_watched() && waits.borrowers.asking.is_empty());
+        assert!(!waits.borrowers.knows(POOL) && waits.borrowers.asking.is_empty());
         assert_eq!(waits.take_elapsed(POOL).pending, 2 * MS);
         waits.borrow(&borrow(9, 2 * SECOND, Borrowing::Asks));
         assert!(waits.borrowers.asking.is_empty());

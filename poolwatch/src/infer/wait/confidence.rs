@@ -1,6 +1,6 @@
 //! How far to trust what is inferred: each method's own measured accuracy, less what this process makes uncertain.
 
-use super::Waits;
+use super::{super::pools::PoolRef, Waits};
 
 /// Methods, best first (contract §3), and how far each is trusted at its best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +61,9 @@ const UNCOUNTED: f64 = 0.05;
 const SHORT: f64 = 1_000_000.0;
 
 impl Waits {
-    /// The method that speaks of pending requests.
-    pub fn method_of_pending(&self) -> Method {
-        if self.borrowers.is_watched() {
+    /// The method that speaks of pending requests of a pool.
+    pub fn method_of_pending(&self, pool: PoolRef) -> Method {
+        if self.borrowers.knows(pool) {
             Method::Uprobe
         } else if self.queue.is_pooler() {
             Method::Pooler
@@ -76,9 +76,9 @@ impl Waits {
         }
     }
 
-    /// The method that speaks of waiting times.
-    pub fn method_of_waits(&self) -> Method {
-        match self.method_of_pending() {
+    /// The method that speaks of waiting times of a pool.
+    pub fn method_of_waits(&self, pool: PoolRef) -> Method {
+        match self.method_of_pending(pool) {
             exact @ (Method::Uprobe | Method::Pooler | Method::Futex) => exact,
             _ => Method::Causal,
         }

@@ -130,7 +130,7 @@ impl Waits {
         }
         let saturated = self.saturated(from);
         // Better evidence adds each wait as it ends.
-        let exact = self.borrowers.is_watched() || self.queue.is_pooler() || self.watches_threads();
+        let exact = self.queue.is_pooler() || self.watches_threads();
         for (pool, lending) in &self.lendings {
             let sums = self.gauge.sums.entry(*pool).or_default();
             let lasted = at - from;
@@ -138,7 +138,7 @@ impl Waits {
             let until = lending.idle_from().map_or(at, |idle| idle.clamp(from, at));
             if lending.is_saturated(from) {
                 sums.saturated = Some(until);
-                if !exact {
+                if !exact && !self.borrowers.knows(*pool) {
                     sums.pending += level * (until - from) as f64 / f64::from(saturated.max(1));
                 }
             }
@@ -217,7 +217,7 @@ impl Waits {
 
     /// Requests of a pool that wait at `at`, whole ones.
     pub fn waiting_now(&self, pool: PoolRef, at: Time) -> f64 {
-        if self.borrowers.is_watched() {
+        if self.borrowers.knows(pool) {
             return self.asking(pool);
         }
         if self.queue.is_pooler() {
@@ -244,8 +244,13 @@ impl Waits {
 
     /// The pool with most connections.
     pub(super) fn largest(&self) -> Option<PoolRef> {
+        self.largest_of(|_| true)
+    }
+
+    /// Of some pools, the one with most connections.
+    pub(super) fn largest_of(&self, some: impl Fn(&Lending) -> bool) -> Option<PoolRef> {
         let count = |(pool, lending): &(&PoolRef, &Lending)| (lending.most, std::cmp::Reverse(**pool));
-        self.lendings.iter().max_by_key(count).map(|(pool, _)| *pool)
+        self.lendings.iter().filter(|(_, lending)| some(lending)).max_by_key(count).map(|(pool, _)| *pool)
     }
 
     /// Pools of which no connection is surely idle.

@@ -22,12 +22,28 @@ struct Lender {
     used: BTreeMap<PoolRef, u32>,
 }
 
+/// A connection was granted.
+#[derive(Clone, Copy, Debug)]
+struct Grant {
+    lender: LenderId,
+    at: Time,
+    /// How long the borrower waited.
+    took: Time,
+}
+
+impl Lender {
+    /// The pool that it is, as far as was seen.
+    fn pool(&self) -> Option<PoolRef> {
+        self.used.iter().max_by_key(|(_, count)| **count).map(|(pool, _)| *pool)
+    }
+}
+
 /// All of one process.
 #[derive(Debug, Default)]
 pub struct Lenders {
     table: BTreeMap<LenderId, Lender>,
     /// Who was granted a connection last, by thread.
-    granted: HashMap<u32, (LenderId, Time)>,
+    granted: HashMap<u32, Grant>,
 }
 
 impl Lenders {
@@ -49,40 +65,42 @@ impl Lenders {
         }
     }
 
-    /// A borrower on this thread has a connection now.
-    pub fn grant(&mut self, lender: LenderId, thread: u32, at: Time) {
+    /// A borrower on this thread has a connection now, after it waited so long.
+    pub fn grant(&mut self, lender: LenderId, thread: u32, at: Time, took: Time) {
         if self.granted.len() >= limits::THREADS {
             self.granted.clear();
         }
-        self.granted.insert(thread, (lender, at));
+        self.granted.insert(thread, Grant { lender, at, took });
     }
 
-    /// The thread uses a connection of this pool.
-    pub fn used(&mut self, pool: PoolRef, thread: u32, at: Time) {
-        let Some((lender, since)) = self.granted.remove(&thread) else { return };
-        if at.saturating_sub(since) > AT_ONCE {
-            return;
-        }
-        let Some(lender) = self.table.get_mut(&lender) else { return };
+    /// The thread uses a connection of this pool. Where that shows for the first time which pool its lender is: how
+    /// long the borrower waited.
+    pub fn used(&mut self, pool: PoolRef, thread: u32, at: Time) -> Option<Time> {
+        let grant = self.granted.remove(&thread).filter(|grant| at.saturating_sub(grant.at) <= AT_ONCE)?;
+        let lender = self.table.get_mut(&grant.lender)?;
+        let first = lender.used.is_empty();
         let count = lender.used.entry(pool).or_default();
         *count += 1;
         if *count >= HALVED {
             lender.used.values_mut().for_each(|count| *count /= 2);
             lender.used.retain(|_, count| *count > 0);
         }
+        first.then_some(grant.took)
     }
 
-    /// The pool that a lender is; while nothing was seen of any, `only`.
-    pub fn pool_of(&self, lender: LenderId, only: Option<PoolRef>) -> Option<PoolRef> {
-        let used = &self.table.get(&lender)?.used;
-        let most = used.iter().max_by_key(|(_, count)| **count).map(|(pool, _)| *pool);
-        most.or_else(|| only.filter(|_| self.table.values().all(|lender| lender.used.is_empty())))
+    /// The pool that a lender is; `None` until a use of it was seen.
+    pub fn pool_of(&self, lender: LenderId) -> Option<PoolRef> {
+        self.table.get(&lender)?.pool()
+    }
+
+    /// Some lender is this pool.
+    pub fn has(&self, pool: PoolRef) -> bool {
+        self.table.values().any(|lender| lender.pool() == Some(pool))
     }
 
     /// How many ask for a connection of this pool.
-    pub fn asking(&self, pool: PoolRef, only: Option<PoolRef>) -> u32 {
-        let its = |lender: &&LenderId| self.pool_of(**lender, only) == Some(pool);
-        self.table.keys().filter(its).filter_map(|lender| self.table.get(lender)).map(|l| l.asking).sum()
+    pub fn asking(&self, pool: PoolRef) -> u32 {
+        self.table.values().filter(|lender| lender.pool() == Some(pool)).map(|lender| lender.asking).sum()
     }
 
     /// A pool is gone.
@@ -111,22 +129,25 @@ mod tests {
         let [first, second] = [PoolRef::new(1), PoolRef::new(2)];
         lenders.ask(10);
         lenders.ask(20);
-        assert_eq!((lenders.pool_of(10, Some(first)), lenders.pool_of(20, None)), (Some(first), None));
-        lenders.grant(10, 7, 5 * MS);
-        lenders.used(second, 7, 5 * MS + 1000);
-        assert_eq!((lenders.asking(second, None), lenders.asking(first, Some(first))), (1, 0));
-        // Another lender may be of another kind of server: it is not guessed any more.
-        assert_eq!(lenders.pool_of(20, Some(first)), None);
+        assert_eq!((lenders.pool_of(10), lenders.has(second)), (None, false));
+        lenders.grant(10, 7, 5 * MS, 3 * MS);
+        // Only the first use tells how long its borrower waited: later ones are told when they end.
+        assert_eq!(lenders.used(second, 7, 5 * MS + 1000), Some(3 * MS));
+        lenders.grant(10, 7, 6 * MS, 4 * MS);
+        assert_eq!(lenders.used(second, 7, 6 * MS), None);
+        assert_eq!((lenders.asking(second), lenders.asking(first)), (1, 0));
+        // Another lender may be of another kind of server: it is not guessed.
+        assert_eq!((lenders.pool_of(20), lenders.has(first)), (None, false));
     }
 
     #[test]
     fn what_a_thread_does_later_shows_nothing() {
         let mut lenders = Lenders::default();
         lenders.ask(10);
-        lenders.grant(10, 7, 5 * MS);
-        lenders.used(PoolRef::new(1), 7, 5 * MS + AT_ONCE + 1);
-        lenders.used(PoolRef::new(1), 8, 5 * MS);
-        assert_eq!(lenders.pool_of(10, None), None);
+        lenders.grant(10, 7, 5 * MS, 0);
+        assert_eq!(lenders.used(PoolRef::new(1), 7, 5 * MS + AT_ONCE + 1), None);
+        assert_eq!(lenders.used(PoolRef::new(1), 8, 5 * MS), None);
+        assert_eq!(lenders.pool_of(10), None);
     }
 
     #[test]

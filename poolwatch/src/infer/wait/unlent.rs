@@ -8,7 +8,6 @@ use super::{
     super::{given_up::Wait, pools::PoolRef},
     Waited, Waits,
     demand::Open,
-    lending::Lending,
     nanoseconds,
 };
 use crate::event::Time;
@@ -36,10 +35,10 @@ impl Waits {
 
     /// A demand was served, and borrowed nothing that is known of.
     pub(super) fn serve_unlent(&mut self, open: &Open, at: Time) {
-        if self.borrowers.is_watched() || self.failed_since(open.at) {
+        if self.failed_since(open.at) {
             return;
         }
-        let Some(pool) = self.waited_for(at) else { return };
+        let Some(pool) = self.waited_for(at).filter(|pool| !self.borrowers.knows(*pool)) else { return };
         let wait = self.stretch(open.at, at, open.before.idle);
         let route = self.routes.get(open.route);
         let before = nanoseconds(route.before.mean());
@@ -61,8 +60,6 @@ impl Waits {
 
     /// The pool that somebody waited for until now: one without an idle connection, the largest of several.
     fn waited_for(&self, at: Time) -> Option<PoolRef> {
-        let full = self.lendings.iter().filter(|(_, lending)| lending.is_saturated(at));
-        let size = |(pool, lending): &(&PoolRef, &Lending)| (lending.most, std::cmp::Reverse(**pool));
-        full.max_by_key(size).map(|(pool, _)| *pool).or_else(|| self.largest())
+        self.largest_of(|lending| lending.is_saturated(at)).or_else(|| self.largest())
     }
 }

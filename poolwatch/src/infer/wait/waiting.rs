@@ -77,9 +77,9 @@ impl Waits {
         self.lendings.keys().filter_map(|pool| self.gauge.saturated(*pool)).max()
     }
 
-    /// Something is seen of who waits. Where no demand can be counted nobody is seen to wait, and that says nothing.
-    pub const fn sees(&self) -> bool {
-        self.gauge.is_told() || self.borrowers.is_watched()
+    /// Something is seen of who waits for a pool. Where no demand can be counted nobody is seen to wait, and that says nothing.
+    pub fn sees(&self, pool: PoolRef) -> bool {
+        self.gauge.is_told() || self.borrowers.knows(pool)
     }
 
     /// What the pool is told at `at`, its waits of the last minute being in `tally`.
@@ -87,10 +87,10 @@ impl Waits {
         let (mean, agreement) = (tally.mean(at), tally.sums(at).agreement());
         let value = self.waiting_now(pool, at);
         let never = self.gauge.saturated(pool).is_none() && value == 0.0;
-        let method = if never { Method::Nothing } else { self.method_of_pending() };
+        let method = if never { Method::Nothing } else { self.method_of_pending(pool) };
         let confidence = self.confidence(method, mean, agreement);
         let pending = Inferred { value, evidence: method.as_str(), confidence };
-        let of_waits = self.method_of_waits();
+        let of_waits = self.method_of_waits(pool);
         let trust = self.confidence(of_waits, mean, agreement);
         Waiting {
             pending: Some(pending),
