@@ -50,6 +50,9 @@ fn main() -> ExitCode {
 
 fn watch(config: Config, record: Option<PathBuf>) -> u8 {
     begin_log(config.log);
+    for doubt in &config.doubts {
+        tracing::warn!("{doubt}");
+    }
     if let Some(wrong) = config.targets.pids.iter().find_map(|pid| unwatchable(*pid)) {
         return told(WRONG, &wrong);
     }

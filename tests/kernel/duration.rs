@@ -15,6 +15,10 @@ use poolwatch_tests::{
 const DURATION: &str = "db_client_operation_duration_seconds";
 const FIRST_BYTE: &str = "poolwatch_operation_first_byte_seconds";
 
+const SERVICE: &str = "sleeper";
+/// How often each.
+const ASKED: usize = 5;
+
 /// One query of known length.
 struct Case {
     what: &'static str,
@@ -55,6 +59,51 @@ fn one_more(before: &Page, after: &Page, name: &str, service: &str) -> Result<f6
     Ok(sum1 - sum0)
 }
 
+/// One query, in seconds.
+struct Asked {
+    client: f64,
+    reported: f64,
+    first: f64,
+}
+
+fn ask_once(agent: &Agent, measure: impl FnOnce() -> Result<Timing>) -> Result<Asked> {
+    let before = agent.metrics()?;
+    let client = measure()?.took as f64 / 1e9;
+    let counted = total(&before, DURATION, SERVICE).1;
+    let after = agent.metrics_when("the request", |page| total(page, DURATION, SERVICE).1 > counted)?;
+    let reported = one_more(&before, &after, DURATION, SERVICE)?;
+    let first = one_more(&before, &after, FIRST_BYTE, SERVICE)?;
+    Ok(Asked { client, reported, first })
+}
+
+/// A client that a busy machine let wait for its turn measured that, too: half of them are not later than said.
+fn case_is_the_clients(
+    case: &Case,
+    tier: &str,
+    way: Way,
+    mut ask: impl FnMut() -> Result<Asked>,
+) -> Result<()> {
+    let mut all = (0..ASKED).map(|_| ask()).collect::<Result<Vec<_>>>()?;
+    all.sort_by(|one, other| (one.client - one.reported).total_cmp(&(other.client - other.reported)));
+    let (least, median) = (all.first().context("asked")?, all.get(ASKED / 2).context("asked")?);
+    println!(
+        "{tier} {way:?} {}: client {:.3} ms, reported {:.3} ms (off by {:+.3} ms), first byte {:.3} ms",
+        case.what,
+        median.client * 1e3,
+        median.reported * 1e3,
+        (median.reported - median.client) * 1e3,
+        median.first * 1e3
+    );
+    ensure!(least.client >= least.reported, "a request took longer than its client waited");
+    ensure!(median.client - median.reported <= median.client / 100.0 + 0.001, "more than 1 % + 1 ms off");
+    for asked in all {
+        ensure!(asked.client >= 0.2, "the query itself takes 200 ms");
+        ensure!(asked.first <= asked.reported, "the first byte is not after the last");
+        ensure!((asked.first < 0.1) == case.early, "first byte after {:.1} ms", asked.first * 1e3);
+    }
+    Ok(())
+}
+
 fn durations_are_the_clients(
     tier: &str,
     way: Way,
@@ -63,38 +112,12 @@ fn durations_are_the_clients(
     need!(Feature::Probes, Feature::Postgres);
     let server = Server::start()?;
     let agent = Agent::start(["--probes", tier])?;
-    let service = "sleeper";
-    let mut client = Client::start(Some(service))?;
+    let mut client = Client::start(Some(SERVICE))?;
     client.open("a", &server.address_of(way, "postgres", "postgres"))?;
     client.query("a", "select 1")?;
     for case in &CASES {
-        let before = agent.metrics()?;
-        let measured = ask(&mut client, "a", case.sql).context(case.what)?;
-        let counted = total(&before, DURATION, service).1;
-        let after = agent
-            .metrics_when("the request", |page| total(page, DURATION, service).1 > counted)
+        case_is_the_clients(case, tier, way, || ask_once(&agent, || ask(&mut client, "a", case.sql)))
             .context(case.what)?;
-        let own = measured.took as f64 / 1e9;
-        let reported = one_more(&before, &after, DURATION, service).context(case.what)?;
-        let first = one_more(&before, &after, FIRST_BYTE, service).context(case.what)?;
-        println!(
-            "{tier} {way:?} {}: client {:.3} ms, reported {:.3} ms (off by {:+.3} ms), first byte {:.3} ms",
-            case.what,
-            own * 1e3,
-            reported * 1e3,
-            (reported - own) * 1e3,
-            first * 1e3
-        );
-        ensure!(own >= 0.2, "{}: the query itself takes 200 ms", case.what);
-        ensure!((reported - own).abs() <= own / 100.0 + 0.001, "{}: more than 1 % + 1 ms off", case.what);
-        ensure!(first <= reported, "{}: the first byte is not after the last", case.what);
-        ensure!(
-            (first < 0.1) == case.early,
-            "{}: first byte after {:.1} ms, reported {:.1} ms",
-            case.what,
-            first * 1e3,
-            reported * 1e3
-        );
     }
     Ok(())
 }

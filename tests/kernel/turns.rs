@@ -30,23 +30,33 @@ const LIGHT: Load = Load { rate: 40.0, mean_milliseconds: 5.0, seconds: 3.0, see
 /// Source: <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/capability.h#L412>.
 const CAP_PERFMON: u32 = 38;
 const LIGHT_NS: u64 = 3_000_000_000;
+/// Connections of which the light load never uses all, even where the machine stands still for a moment.
+const PLENTY: u32 = 30;
+/// Saturation lasts as long as its load, and is recent for 5 s more.
+const SOON: Duration = Duration::from_secs(6);
+/// Half a minute, what the core takes for recent, and where the machine is slow some more.
+const CALM: Duration = Duration::from_secs(90);
 /// More than two connections can do.
 const HEAVY: Load = Load { rate: 230.0, mean_milliseconds: 10.0, seconds: 2.0, seed: 7 };
 
+/// A load on a pool all of whose connections are open; the demands before it are left out.
 fn record(kind: Kind, load: &Load, size: u32, tier: &str) -> Result<Story> {
     let recorder = Recorder::start(&["--probes", tier, "--evidence", "always", "--service", "turning"])?;
     let server = Server::start()?;
     let pool = Pool { way: Way::Tcp4, user: "postgres", database: "postgres", size };
     let app = App::start(kind, "turning", &server, &pool)?;
-    app.borrow_at_once(size, 20)?;
+    app.borrow_at_once(size, 500)?;
     app.borrow_at_once(1, 1)?;
     // A process is looked at a few milliseconds after its first demand.
     clock::until(Duration::from_secs(5), "the probes of waiting", || {
         Ok((recorder.agent().metrics()?.sum("poolwatch_probe_attached", &[("probe", "thread_wait")]) > 0.0)
             .then_some(()))
     })?;
+    let began = clock::monotonic();
     load.run(&app)?;
-    recorder.stop()
+    let mut story = recorder.stop()?;
+    story.asked.retain(|asked| i128::from(asked.demand.at) > began);
+    Ok(story)
 }
 
 /// A sleep of a thread, in nanoseconds; `woken` = another woke it.
@@ -119,7 +129,7 @@ fn the_syscall_tier_tells_the_same_of_sleeping_threads() -> Result<()> {
 #[test]
 fn an_event_loop_turns_at_every_wait_for_input() -> Result<()> {
     need!(Feature::Probes, Feature::Postgres, Kind::Node.feature());
-    let story = record(Kind::Node, &LIGHT, 10, "sock")?;
+    let story = record(Kind::Node, &LIGHT, PLENTY, "sock")?;
     let threads: BTreeSet<u32> = story.asked.iter().map(|asked| asked.demand.turn.thread).collect();
     ensure!(threads.len() == 1, "one event loop: {threads:?}");
     let mut turns = Vec::new();
@@ -179,9 +189,7 @@ fn the_probes_of_waiting_come_with_saturation_and_go_when_it_is_calm() -> Result
     let pool = Pool { way: Way::Tcp4, user: "postgres", database: "postgres", size: 2 };
     let app = App::start(Kind::Python, "turning", &server, &pool)?;
     let load = HEAVY.start(&app)?;
-    clock::until(Duration::from_secs(2), "the probes of waiting", || {
-        Ok(is_attached("thread_wait")?.then_some(()))
-    })?;
+    clock::until(SOON, "the probes of waiting", || Ok(is_attached("thread_wait")?.then_some(())))?;
     HEAVY.finish(load)?;
     server.role(rig::USER)?;
     server.database(rig::SECOND)?;
@@ -191,12 +199,18 @@ fn the_probes_of_waiting_come_with_saturation_and_go_when_it_is_calm() -> Result
     let page = Page { route: "plain", ms: 400.0, ..Page::default() };
     let borrow = || load::at_once(&lender.target, 30, page).and_then(|answers| answers.all_good());
     // Those of the first time asked before anybody was told of.
+    clock::until(SOON, "the probes of a pool's library", || {
+        borrow()?;
+        Ok(is_attached("borrower_asks")?.then_some(()))
+    })?;
     borrow()?;
-    borrow()?;
-    ensure!(is_attached("borrower_asks")?, "a pool's library is probed");
     let calm = clock::monotonic();
-    // Half a minute of calm, and what the core takes for recent.
-    clock::until(Duration::from_secs(45), "their end", || Ok((!attached()?).then_some(())))?;
+    clock::until(CALM, "their end", || {
+        let (threads, borrowers) = (is_attached("thread_wait")?, is_attached("borrower_asks")?);
+        let seconds = clock::seconds_since(calm);
+        ensure!(seconds < 80.0, "still attached: of threads {threads}, of borrowers {borrowers}");
+        Ok((!threads && !borrowers).then_some(()))
+    })?;
     println!("detached {:.1} s after the load's end", clock::seconds_since(calm));
     ensure!(clock::seconds_since(calm) > 29.0, "not before it is calm");
     borrow()?;

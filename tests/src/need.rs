@@ -54,6 +54,10 @@ pub enum Feature {
     Promtool,
     /// The Prometheus server.
     Prometheus,
+    /// Alertmanager with amtool, and what it takes to start it unpacked.
+    Alertmanager,
+    /// Grafana's types and SDK: node with the packages of `apps/dashboards`, and Python's.
+    Grafana,
     /// The next process number can be chosen.
     PidChoice,
     /// Root, so that other users can be tried out.
@@ -119,6 +123,10 @@ pub fn lack(feature: Feature) -> Option<String> {
         }
         Feature::Promtool => lack_program("promtool"),
         Feature::Prometheus => prometheus().is_none().then(|| "no prometheus (cargo xtask setup)".to_owned()),
+        Feature::Alertmanager => crate::stack::alertmanager::lack(),
+        Feature::Grafana => lack_program("node")
+            .or_else(|| lack_file(place::apps().join("dashboards/node_modules/ts-json-schema-generator")))
+            .or_else(|| lack_python("import grafana_foundation_sdk, jsonschema")),
         Feature::PidChoice => lack_root().or_else(|| lack_file("/proc/sys/kernel/ns_last_pid")),
         Feature::ProbeObject => match place::probes() {
             Ok(object) => lack_file(object),
@@ -178,12 +186,16 @@ pub fn python() -> anyhow::Result<PathBuf> {
 
 /// The Prometheus server: in `PATH`, or beside promtool, which may be a link into an unpacked package.
 pub fn prometheus() -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let find = |name: &str| env::split_paths(&path).map(|place| place.join(name)).find(|file| file.is_file());
-    find("prometheus").or_else(|| {
-        let beside = fs::canonicalize(find("promtool")?).ok()?.with_file_name("prometheus");
+    in_path("prometheus").or_else(|| {
+        let beside = fs::canonicalize(in_path("promtool")?).ok()?.with_file_name("prometheus");
         beside.is_file().then_some(beside)
     })
+}
+
+/// The program of this name in `PATH`.
+pub fn in_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|place| place.join(name)).find(|file| file.is_file())
 }
 
 /// The directory of PostgreSQL's programs: `POOLWATCH_PG_BIN`, else the newest that Debian installed.

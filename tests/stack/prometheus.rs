@@ -1,82 +1,14 @@
 //! A real Prometheus scrapes the page, keeps every series, and answers about them.
 
-use std::{fs, process::Command, time::Duration};
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use poolwatch_tests::{
     agent::Agent,
     app::{App, Kind, Load, Pool},
-    clock, http, need,
+    need,
     need::Feature,
-    place,
     postgres::{Server, Way},
-    process::{Process, TERMINATE},
+    stack::prometheus::Prometheus,
 };
-use serde_json::Value;
-
-/// A private Prometheus that scrapes one agent every second.
-struct Prometheus {
-    process: Process,
-    port: u16,
-    _directory: tempfile::TempDir,
-}
-
-impl Prometheus {
-    fn start(agent: &Agent) -> Result<Self> {
-        let directory = place::scratch()?;
-        let port = place::free_port()?;
-        let config = directory.path().join("prometheus.yml");
-        let text = format!(
-            "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: poolwatch\n  static_configs:\n  \
-             - targets: ['127.0.0.1:{}']\n",
-            agent.port()
-        );
-        fs::write(&config, text)?;
-        let mut command = Command::new(need::prometheus().context("no prometheus")?);
-        command.arg("--config.file").arg(&config);
-        command.arg("--storage.tsdb.path").arg(directory.path().join("data"));
-        command.arg("--web.listen-address").arg(format!("127.0.0.1:{port}")).arg("--log.level=warn");
-        let process = Process::start("prometheus", &mut command)?;
-        let prometheus = Self { process, port, _directory: directory };
-        clock::until(Duration::from_secs(30), "Prometheus", || {
-            let answer = http::get(&format!("http://127.0.0.1:{port}/-/ready"));
-            Ok(answer.is_ok_and(|(status, _)| status == 200).then_some(()))
-        })
-        .with_context(|| prometheus.process.errors())?;
-        Ok(prometheus)
-    }
-
-    /// Labels and value of each series that the expression gives.
-    fn ask(&self, expression: &str) -> Result<Vec<(Value, f64)>> {
-        let query: String = expression
-            .bytes()
-            .map(|byte| match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
-                other => format!("%{other:02X}"),
-            })
-            .collect();
-        let (status, body) =
-            http::get(&format!("http://127.0.0.1:{}/api/v1/query?query={query}", self.port))?;
-        ensure!(status == 200, "{expression}: {status} {body}");
-        let answer: Value = serde_json::from_str(&body)?;
-        let result = answer.pointer("/data/result").and_then(Value::as_array).context("a result")?;
-        result
-            .iter()
-            .map(|series| {
-                let value = series.pointer("/value/1").and_then(Value::as_str).context("a value")?;
-                Ok((series.get("metric").cloned().unwrap_or_default(), value.parse()?))
-            })
-            .collect()
-    }
-
-    /// The one value of an expression, once it has one that fits.
-    fn ask_until(&self, expression: &str, fits: impl Fn(f64) -> bool) -> Result<f64> {
-        clock::until(Duration::from_secs(15), expression, || {
-            let answer = self.ask(expression)?;
-            Ok(answer.first().map(|(_, value)| *value).filter(|value| fits(*value)))
-        })
-    }
-}
 
 #[test]
 fn a_real_prometheus_takes_every_series_of_the_page() -> Result<()> {
@@ -87,7 +19,13 @@ fn a_real_prometheus_takes_every_series_of_the_page() -> Result<()> {
     let pool = Pool { way: Way::Tcp4, user: "app", database: "postgres", size: 4 };
     let app = App::start(Kind::Python, "shop", &server, &pool)?;
     app.borrow_at_once(4, 100)?;
-    let mut prometheus = Prometheus::start(&agent)?;
+    // More scrapes in less time than the example has.
+    let config = format!(
+        "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: poolwatch\n  static_configs:\n  \
+         - targets: ['127.0.0.1:{}']\n",
+        agent.port()
+    );
+    let prometheus = Prometheus::start(&config)?;
     prometheus.ask_until("up{job=\"poolwatch\"}", |up| up > 0.5)?;
 
     let load = Load { rate: 60.0, mean_milliseconds: 30.0, seconds: 8.0, seed: 4 };
@@ -120,8 +58,7 @@ fn a_real_prometheus_takes_every_series_of_the_page() -> Result<()> {
     ensure!(p95 < 0.5, "p95 of queries of 30 ms");
     let down = prometheus.ask("min_over_time(up{job=\"poolwatch\"}[20s])")?;
     ensure!(down.iter().all(|(_, up)| *up > 0.5), "every scrape was taken: {down:?}");
-    let log = prometheus.process.errors();
-    let code = prometheus.process.stop(TERMINATE, Duration::from_secs(20))?;
+    let (code, log) = prometheus.terminate()?;
     ensure!(code == 0 && !log.to_lowercase().contains("error"), "Prometheus complains ({code}):\n{log}");
     Ok(())
 }

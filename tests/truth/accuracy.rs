@@ -3,7 +3,8 @@
 //!
 //! Arguments: `--rig NAME` (one rig only), `--quick` (one run of each, four loads, a quarter of a minute),
 //! `--table FILE` (the page whose table is made from all rows that are there), `--keep DIRECTORY` (recordings and
-//! truth, for `captured`), `--only WORD` (runs whose name contains it).
+//! truth), `--only WORD` (runs whose name contains it), `--resume` (not those that left a row already), `--again
+//! DIRECTORY` (nothing is run: what was kept there is replayed, and leaves its rows anew).
 
 use std::{env, path::PathBuf};
 
@@ -12,12 +13,16 @@ use poolwatch_tests::{
     need::{self, Feature},
     truth::{
         compare::row,
+        kept,
         mix::Mix,
         rig::Rig,
-        run::{Level, Plan},
+        row::Row,
+        run::{Level, Outcome, Plan},
         table,
     },
 };
+
+const KNOWN: &str = "--rig, --quick, --table, --keep, --again, --only and --resume";
 
 #[derive(Default)]
 struct Options {
@@ -25,7 +30,9 @@ struct Options {
     quick: bool,
     table: Option<PathBuf>,
     keep: Option<PathBuf>,
+    again: Option<PathBuf>,
     only: String,
+    resume: bool,
 }
 
 fn options() -> Result<Options> {
@@ -37,8 +44,10 @@ fn options() -> Result<Options> {
             "--quick" => options.quick = true,
             "--table" => options.table = arguments.next().map(PathBuf::from),
             "--keep" => options.keep = arguments.next().map(PathBuf::from),
+            "--again" => options.again = arguments.next().map(PathBuf::from),
             "--only" => options.only = arguments.next().unwrap_or_default(),
-            other => bail!("unknown: {other}; known are --rig, --quick, --table, --keep and --only"),
+            "--resume" => options.resume = true,
+            other => bail!("unknown: {other}; known are {KNOWN}"),
         }
     }
     Ok(options)
@@ -82,38 +91,66 @@ const SEEDS: u64 = 3;
 fn run(plan: &Plan) -> Result<()> {
     let outcome = plan.run()?;
     outcome.answers.all_good()?;
-    let row = row(&outcome);
+    tell(&outcome)
+}
+
+fn tell(outcome: &Outcome) -> Result<()> {
+    let row = row(outcome);
     println!("{}", row.line());
     for missed in &row.missed {
         println!("    {missed}");
     }
-    row.leave(&plan.name())
+    row.leave(&outcome.plan.name())
+}
+
+impl Options {
+    /// The runs that are wanted: one of each first, so that a table stands early.
+    fn plans(&self) -> impl Iterator<Item = Plan> {
+        let (cells, seeds, seconds) =
+            if self.quick { (&QUICK[..], 1, 15.0) } else { (&FULL[..], SEEDS, 20.0) };
+        let rigs: Vec<Rig> = Rig::ALL.into_iter().filter(|rig| self.wants(*rig)).collect();
+        let plan = move |(seed, (mix, level, ms, pool), rig): (u64, Cell, Rig)| {
+            let keep = self.keep.clone();
+            Plan { ms, pool, seconds, seed, keep, ..Plan::new(rig, mix, level) }
+        };
+        let cells = (1..=seeds).flat_map(move |seed| cells.iter().map(move |cell| (seed, *cell)));
+        cells
+            .flat_map(move |(seed, cell)| rigs.clone().into_iter().map(move |rig| (seed, cell, rig)))
+            .map(plan)
+            .filter(|plan| plan.name().contains(&self.only))
+            .filter(|plan| !(self.resume && Row::is_left(&plan.name())))
+    }
+
+    fn wants(&self, rig: Rig) -> bool {
+        if self.rig.is_some_and(|only| only != rig) {
+            return false;
+        }
+        let wanted = [Feature::Probes, Feature::Postgres, rig.feature()];
+        let lacks = wanted.into_iter().find_map(need::lack);
+        if let Some(reason) = &lacks {
+            println!("SKIP {}: {reason}", rig.name());
+        }
+        lacks.is_none()
+    }
 }
 
 fn main() -> Result<()> {
     let options = options()?;
-    let (cells, seeds, seconds) =
-        if options.quick { (&QUICK[..], 1, 15.0) } else { (&FULL[..], SEEDS, 20.0) };
     let mut failed = 0;
-    for rig in Rig::ALL.into_iter().filter(|rig| options.rig.is_none_or(|only| only == *rig)) {
-        let wanted = [Feature::Probes, Feature::Postgres, rig.feature()];
-        if let Some(reason) = wanted.into_iter().find_map(need::lack) {
-            println!("SKIP {}: {reason}", rig.name());
-            continue;
+    // The others are still worth their time.
+    let mut count = |name: &str, result: Result<()>| {
+        if let Err(error) = result {
+            println!("FAILED {name}: {error:#}");
+            failed += 1;
         }
-        for ((mix, level, ms, pool), seed) in
-            cells.iter().flat_map(|cell| (1..=seeds).map(move |s| (*cell, s)))
-        {
-            let keep = options.keep.clone();
-            let plan = Plan { ms, pool, seconds, seed, keep, ..Plan::new(rig, mix, level) };
-            if !plan.name().contains(&options.only) {
-                continue;
-            }
-            // The others are still worth their time.
-            if let Err(error) = run(&plan) {
-                println!("FAILED {}: {error:#}", plan.name());
-                failed += 1;
-            }
+    };
+    if let Some(directory) = &options.again {
+        for outcome in kept::again(directory)? {
+            count("a replay", outcome.and_then(|outcome| tell(&outcome)));
+        }
+    } else {
+        for plan in options.plans() {
+            count(&plan.name(), run(&plan));
         }
     }
     if let Some(page) = &options.table {

@@ -13,7 +13,9 @@ use anyhow::{Result, ensure};
 use poolwatch_tests::{
     agent::Agent,
     app::{App, Kind, Load, Pool, Truth},
-    clock, need,
+    clock,
+    handover::Handovers,
+    need,
     need::Feature,
     pools::Connections,
     postgres::{Server, Way},
@@ -23,11 +25,15 @@ const POOL: u32 = 10;
 const MEAN_MILLISECONDS: f64 = 30.0;
 const SHARES: [f64; 3] = [0.30, 0.70, 0.95];
 /// Length of one load, and of one rest.
-const LOADED: f64 = 15.0;
-const RESTING: Duration = Duration::from_secs(5);
+const LOADED: f64 = 11.0;
+const RESTING: Duration = Duration::from_secs(3);
 /// 25 answers a second.
 const STEP: Duration = Duration::from_millis(40);
 const LEAST_RATE: f64 = 20.0;
+/// Connections, on average.
+const ALLOWED: f64 = 0.1;
+/// A borrowing begins and ends; the library notes each before or after the wire, and for each two threads take turns.
+const HANDOVERS: f64 = 4.0;
 
 /// One answer of the agent.
 #[derive(Clone, Copy, Debug)]
@@ -158,16 +164,23 @@ fn at_rest_with_three_borrowed(kind: Kind, agent: &Agent, app: &App) -> Result<(
 fn under_load(kind: Kind, agent: &Agent, app: &App, share: f64) -> Result<()> {
     let rate = share * f64::from(POOL) / (MEAN_MILLISECONDS / 1e3);
     let load = Load { rate, mean_milliseconds: MEAN_MILLISECONDS, seconds: LOADED, seed: 11 };
+    let handovers = Handovers::watch();
     let (samples, summary) = watch_during(agent, app, || load.run(app))?;
+    let handover = handovers.end()?.mean;
+    let allowed = ALLOWED.max(HANDOVERS * rate * handover / 1e3);
     let d = compare(&samples, &app.truth()?)?;
     report(kind, &format!("{:.0} % load", share * 100.0), &d);
-    println!("{kind:?}              {summary:?}");
+    println!("{kind:?}              {summary:?}; a hand-over of threads takes {handover:.3} ms");
     let longer = samples.last().map_or(0, |s| s.at) - samples.first().map_or(0, |s| s.at) >= 10_000_000_000;
     ensure!(longer && d.rate >= LEAST_RATE, "too few samples: {:.1} a second", d.rate);
     let least = share * f64::from(POOL) * 0.75;
     ensure!(d.busy >= least, "the load used {:.2} connections on average, not {least:.2}", d.busy);
     for (what, error) in [("used", d.used), ("idle", d.idle), ("total", d.total)] {
-        ensure!(error <= 0.1, "{what} is off by {error:.4} connections on average at {:.0} %", share * 100.0);
+        let share = share * 100.0;
+        ensure!(
+            error <= allowed,
+            "{what} is off by {error:.4} connections on average at {share:.0} %, above {allowed:.3}"
+        );
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ use poolwatch_tests::{
 };
 
 mod inbound;
+mod multiplexed;
 
 /// Below this, poolwatch does not trust itself.
 const TRUSTED: f64 = 0.5;
@@ -93,6 +94,31 @@ fn inbound_tls_hides_routes_and_not_waits() -> Result<()> {
     let (environment, tls) = inbound::certificate(directory.path())?;
     let plan = Plan { environment, tls: Some(tls), ..Plan::new(Rig::Asyncpg, Mix::B, Level::Rho(0.7)) };
     honest_and_tells(&plan)
+}
+
+/// Many demands on one socket cannot be counted: nothing is claimed of who waits, and the connections are right.
+#[test]
+fn demands_over_http2_are_not_guessed_at() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Rig::NodePg.feature());
+    let environment = vec![("H2C", "1".to_owned())];
+    let plan = Plan { environment, ..Plan::new(Rig::NodePg, Mix::A, Level::Closed) };
+    let outcome = plan.run_under(&[], |rig, _| multiplexed::load(rig))?;
+    let row = row(&outcome);
+    println!("{}", row.line());
+    ensure!(row.truth.pending > 2.0, "hardly anybody waits: {}", row.truth.pending);
+    let waiting = outcome.books.waiting();
+    let samples = &outcome.seen.as_ref().context("it was watched")?.samples;
+    let amid = samples.iter().filter(|sample| waiting.at(sample.at) > 0);
+    let claims = amid.filter_map(|sample| sample.pool()?.pending.clone());
+    let trusted: Vec<_> = claims.filter(|(.., confidence)| *confidence >= TRUSTED).collect();
+    ensure!(trusted.is_empty(), "while some wait it is said: {trusted:?}");
+    ensure!(row.seen.mean.is_none(), "waits are told: {:?}", row.seen.mean);
+    ensure!(
+        row.seen.used_error.is_some_and(|error| error <= 0.5),
+        "used is off by {:?}",
+        row.seen.used_error
+    );
+    Ok(())
 }
 
 /// Connections and requests are older than the agent, and the queue never ends.

@@ -4,6 +4,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use poolwatch_tests::{
+    handover::Handovers,
     need,
     need::Feature,
     truth::{
@@ -61,8 +62,10 @@ impl Both {
 }
 
 fn books_are_the_librarys(rig: Rig) -> Result<()> {
-    let plan = Plan { pool: POOL, seconds: 10.0, seed: 5, ..Plan::new(rig, Mix::B, Level::Rho(0.8)) };
+    let plan = Plan { pool: POOL, seconds: 7.0, seed: 5, ..Plan::new(rig, Mix::B, Level::Rho(0.8)) };
+    let handovers = Handovers::watch();
     let outcome = plan.run_alone()?;
+    let handover = handovers.end()?.mean / 1e3;
     outcome.answers.all_good()?;
     let waits = outcome.books.waits().context("borrowers")?;
     let (waiting, used) = (outcome.books.waiting(), outcome.books.used());
@@ -79,16 +82,19 @@ fn books_are_the_librarys(rig: Rig) -> Result<()> {
     ensure!((0.6..=1.0).contains(&share), "the load uses {share:.2} of the pool, not about 0.8");
     let own = Both::of(&outcome, &used, |counters| counters.used).context("every library counts these")?;
     own.tell("used");
-    ensure!(own.over <= 0.02, "more used than there are: the books are wrong");
+    // The books of a pooler's client leave out the whole way there and back, before it has a connection and after it had
+    // one; the pooler counts it for a part of both, and may have lent the connection again before the client knows that
+    // it is back. So may a library before its user's thread or task runs again, which on a busy machine takes its time.
+    let ways = 2.0 * (outcome.transit + handover) * rate;
+    let by_chance = 3.0 * (ways / own.count as f64).sqrt();
+    println!("  more used than there are: {:.3} of the moments", own.over);
+    ensure!(own.over <= 0.02 + ways + by_chance, "more used than there are: the books are wrong");
     let waits = Both::of(&outcome, &waiting, |counters| counters.waiting);
     if let Some(waits) = &waits {
         waits.tell("waiting");
         // Who has been handed a connection and has not run yet waits by the books, and not by the library.
         let both = own.own + waits.own - own.books - waits.books;
-        // The books of a pooler's client leave out the whole way there and back, before it has a connection and after
-        // it had one; the pooler counts it for a part of both.
-        let ways = 2.0 * outcome.transit * rate;
-        let by_chance = 0.05 + 3.0 * (ways / waits.count as f64).sqrt();
+        let by_chance = 0.05 + by_chance;
         println!(
             "  borrowers: library {both:+.3}; up to {ways:.3} on their way, by chance {by_chance:.3} more"
         );

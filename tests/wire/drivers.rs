@@ -100,11 +100,16 @@ fn counts_are_the_servers(driver: &Driver) -> Result<()> {
 /// One test for each driver, named as its program.
 macro_rules! drivers {
     ($($test:ident: $driver:expr),+ $(,)?) => {
-        $(#[test]
-        fn $test() -> Result<()> {
-            need!(Feature::Probes, Feature::Postgres, $driver.feature());
-            counts_are_the_servers(&$driver)
-        })+
+        /// Each watches one process alone, and waits more than it works.
+        mod together {
+            use super::*;
+
+            $(#[test]
+            fn $test() -> Result<()> {
+                need!(Feature::Probes, Feature::Postgres, $driver.feature());
+                counts_are_the_servers(&$driver)
+            })+
+        }
     };
 }
 

@@ -1,12 +1,15 @@
 //! Durations against each driver's own clock: the time around its call, and the time from the request's first
 //! byte to `ReadyForQuery` that the agent recorded, for queries of 1 ms to 2 s and answers in many pieces.
 //!
-//! Both are moments of `CLOCK_MONOTONIC`, so a call is matched with the requests inside it, not by order.
+//! Both are moments of `CLOCK_MONOTONIC`, so a call is matched with the requests inside it, not by order. A driver with
+//! threads of its own is woken twice in a call, and its clock is read after that: where the machine takes longer for such
+//! hand-overs than the bound says, as two threads beside the driver measure, that is the bound.
 
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result, ensure};
 use poolwatch_tests::{
+    handover::Handovers,
     need,
     need::Feature,
     wire::{
@@ -18,6 +21,9 @@ use poolwatch_tests::{
 
 /// Differences of single calls, in nanoseconds.
 type Differences = Vec<i128>;
+
+/// In a call, and one more for the driver's own work.
+const HANDOVERS: f64 = 3.0;
 
 /// `took BEGAN ENDED WHAT`, as the programs print it.
 fn call(line: &str) -> Option<(Timed, &str)> {
@@ -43,7 +49,9 @@ fn at(sorted: &Differences, share: f64) -> f64 {
 }
 
 fn durations_are_the_clients(driver: &Driver, median_ms: f64, p99_ms: Option<f64>) -> Result<()> {
+    let handovers = Handovers::watch();
     let run = Run::of(driver, For::Durations)?;
+    let handovers = handovers.end()?;
     let mut all = Differences::new();
     let mut told = String::new();
     let mut kinds: Vec<(&str, Differences)> = Vec::new();
@@ -61,11 +69,16 @@ fn durations_are_the_clients(driver: &Driver, median_ms: f64, p99_ms: Option<f64
     }
     all.sort_unstable();
     let (median, p99) = (at(&all, 0.5), at(&all, 0.99));
+    let median_ms = median_ms.max(HANDOVERS * handovers.median);
+    let p99_ms = p99_ms.map(|most| most.max(HANDOVERS * handovers.p99));
     println!(
-        "{} {}: client - poolwatch in ms over {} calls: median {median:.3}, p99 {p99:.3}{told}",
+        "{} {}: client - poolwatch in ms over {} calls: median {median:.3}, p99 {p99:.3}{told}; a hand-over \
+         beside it: median {:.3}, p99 {:.3}",
         run.own.driver,
         run.own.version,
-        all.len()
+        all.len(),
+        handovers.median,
+        handovers.p99
     );
     ensure!(kinds.len() == 6 && all.len() >= 300, "{} calls of {} kinds", all.len(), kinds.len());
     ensure!(at(&all, 0.0) >= 0.0, "a request took longer than its call");
@@ -78,11 +91,16 @@ fn durations_are_the_clients(driver: &Driver, median_ms: f64, p99_ms: Option<f64
 /// One test for each driver: its median in milliseconds, and its p99 where there is one to keep.
 macro_rules! durations {
     ($($test:ident: $driver:ident, $median:expr, $p99:expr;)+) => {
-        $(#[test]
-        fn $test() -> Result<()> {
-            need!(Feature::Probes, Feature::Postgres, driver::$driver.feature());
-            durations_are_the_clients(&driver::$driver, $median, $p99)
-        })+
+        /// Each watches one process alone, and waits more than it works.
+        mod together {
+            use super::*;
+
+            $(#[test]
+            fn $test() -> Result<()> {
+                need!(Feature::Probes, Feature::Postgres, driver::$driver.feature());
+                durations_are_the_clients(&driver::$driver, $median, $p99)
+            })+
+        }
     };
 }
 

@@ -1,8 +1,8 @@
 //! `docs/accuracy.md`: what poolwatch says of pools against what the pools say of themselves.
 //!
 //! Sets up and builds everything, then starts the matrix of `tests/truth/accuracy.rs`, which leaves a row for each
-//! run in `target/accuracy` and writes the table between the page's marks. Rows of former runs stay until their
-//! run is repeated, so that one rig can be measured again.
+//! run in `target/accuracy`, keeps its recording in `target/kept`, and writes the table between the page's marks. Rows of
+//! former runs stay until their run is repeated, so that one rig can be measured again.
 
 use anyhow::Result;
 
@@ -40,6 +40,7 @@ pub fn accuracy(options: &Options) -> Result<()> {
     matrix.arg(format!("PATH={}", place::path_with(&place::tools().join("bin")).display()));
     matrix.arg(place::target().join("release/poolwatch-accuracy"));
     matrix.arg("--table").arg(place::root().join(PAGE));
+    matrix.arg("--keep").arg(place::target().join("kept"));
     if let Some(rig) = &options.rig {
         matrix.args(["--rig", rig]);
     }

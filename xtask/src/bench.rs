@@ -2,7 +2,13 @@
 
 use anyhow::Result;
 
-use crate::command;
+use crate::{
+    build, command, place,
+    setup::{self, Need},
+};
+
+/// The page of what is measured.
+const PAGE: &str = "docs/overhead.md";
 
 /// What to measure.
 #[derive(clap::Subcommand)]
@@ -10,6 +16,15 @@ pub enum What {
     /// The core alone: events per second of one thread, bytes per connection.
     Core {
         /// What to hand to the benchmark.
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// What poolwatch costs those that it watches, and everybody else; needs a machine that does nothing else.
+    Overhead {
+        /// Install system packages without asking.
+        #[arg(long)]
+        yes: bool,
+        /// What to hand to the measurement, such as `--pairs 3 --seconds 2`.
         #[arg(last = true)]
         arguments: Vec<String>,
     },
@@ -23,5 +38,27 @@ pub fn bench(what: &What) -> Result<()> {
             cargo.args(["-p", "poolwatch", "--bench", "core", "--"]).args(arguments);
             command::run(&mut cargo)
         }
+        What::Overhead { yes, arguments } => overhead(*yes, arguments),
     }
+}
+
+fn overhead(yes: bool, arguments: &[String]) -> Result<()> {
+    setup::set_up(Need::Test, yes)?;
+    let agent = build::build(&build::Options { release: true, debug_probes: false })?;
+    command::run(command::cargo("build").args([
+        "--release",
+        "-p",
+        "poolwatch-tests",
+        "--bin",
+        "poolwatch-cost",
+    ]))?;
+    let mut cost = command::as_root("env");
+    cost.arg(format!("POOLWATCH_BIN={}", agent.display()));
+    cost.arg(format!("PATH={}", place::path_with(&place::tools().join("bin")).display()));
+    cost.arg(place::target().join("release/poolwatch-cost"));
+    // A part of it makes no table.
+    if arguments.is_empty() {
+        cost.arg("--page").arg(place::root().join(PAGE));
+    }
+    command::run(cost.args(arguments))
 }

@@ -13,6 +13,7 @@ mod fuzz;
 mod place;
 mod run;
 mod setup;
+mod stack;
 mod stopwatch;
 mod test;
 mod tidy;
@@ -55,6 +56,8 @@ enum Task {
     Test(test::Options),
     /// Show poolwatch on a real application with a pool, and clean up afterwards.
     Demo(demo::Options),
+    /// Start Prometheus and Alertmanager beside poolwatch and a pool that is exhausted now and then, for a look.
+    Stack(stack::Options),
     /// Write docs/coverage.md from what the last run of the tests counted.
     Coverage,
     /// Compare waits and occupancy with what real pools say of themselves, and write the table of docs/accuracy.md.
@@ -91,6 +94,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Run { yes, arguments } => run::run(yes, &arguments)?,
         Task::Test(options) => return Ok(test::test(&options)),
         Task::Demo(options) => demo::demo(&options)?,
+        Task::Stack(options) => stack::stack(&options)?,
         Task::Coverage => coverage::render()?,
         Task::Accuracy(options) => accuracy::accuracy(&options)?,
         Task::Bench { what } => bench::bench(&what)?,

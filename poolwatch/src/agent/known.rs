@@ -1,9 +1,7 @@
 //! The connections and processes that the agent has told the core of, with what the core must not
 //! know: inodes, what a scan saw last.
 
-use std::collections::HashMap;
-
-use crate::event::{ProcessId, Server, SocketId};
+use crate::event::{HashMap, ProcessId, Server, SocketId};
 
 /// Connections remembered at once; further ones are told but not scanned, and counted.
 const CONNECTIONS: usize = crate::infer::limits::CONNECTIONS;

@@ -125,7 +125,11 @@ impl Agent {
             ticks: 0,
         };
         for problem in agent.watcher.scan_older(&mut agent.events) {
-            tracing::warn!(problem, "some open connections cannot be seen before they are used");
+            tracing::warn!(
+                problem,
+                "some open connections are not seen: over TCP until they are opened anew, over UNIX sockets until \
+                 they are used"
+            );
         }
         agent.events.push(Event::Ready { at: clock::now() });
         agent.tell()?;

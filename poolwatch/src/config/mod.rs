@@ -93,6 +93,8 @@ pub struct Config {
     pub access: AccessFiles,
     /// The log.
     pub log: LogSettings,
+    /// What is allowed and seldom meant, in words.
+    pub doubts: Vec<String>,
 }
 
 impl Config {
@@ -149,15 +151,15 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> 
     })
 }
 
-/// Whether the agent would start with this file and the environment as it is: a line for people. The
-/// files that hold secrets are read as well.
+/// Whether the agent would start with this file and the environment as it is: a line for people, and one for each thing
+/// that is seldom meant. The files that hold secrets are read as well.
 pub fn check(file: Option<&Path>) -> Result<String, Stop> {
     let flag = file.map(|file| ["--config".into(), file.as_os_str().to_owned()]);
     let args = [OsString::from("poolwatch")].into_iter().chain(flag.into_iter().flatten());
     let Command::Watch(config) = parse(args)? else { return Ok(String::new()) };
     let place = file.map_or("environment and defaults".to_owned(), |file| file.display().to_string());
     match Access::load(&config.access) {
-        Ok(_) => Ok(format!("{place}: ok")),
+        Ok(_) => Ok([format!("{place}: ok")].into_iter().chain(config.doubts).collect::<Vec<_>>().join("\n")),
         Err(why) => Err(ConfigError { place, key: String::new(), text: format!("{why:#}") }.into()),
     }
 }

@@ -10,7 +10,7 @@ use super::{
     options::{Options, ServerOptions},
     origin::Origins,
     services::ServiceFilter,
-    value::{Listen, Port},
+    value::{Listen, PoolMax, Port},
 };
 use crate::{
     export::access::AccessFiles,
@@ -22,6 +22,9 @@ const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9762);
 
 /// The server's own port and the usual one of a pooler.
 const PORTS: [u16; 2] = [5432, 6432];
+
+/// Connections above which a pool's size is seldom meant: each is a process of the server.
+const MANY: u32 = 100;
 
 /// The configuration that the options mean.
 pub fn resolve(options: Options, origins: &Origins) -> Result<Config, ConfigError> {
@@ -40,6 +43,7 @@ pub fn resolve(options: Options, origins: &Origins) -> Result<Config, ConfigErro
         sql: !options.no_sql.unwrap_or(false),
         label_user: options.label_user.unwrap_or(false),
         access,
+        doubts: at.doubts(),
         log: LogSettings { format: options.log_format.unwrap_or_default(), level: level(&options) },
         labels: options.label.into_iter().map(|label| (label.name, label.value)).collect(),
     })
@@ -149,6 +153,16 @@ impl Checks<'_> {
             return Err(self.wrong("pool_max", &format!("{whose} is given two sizes")));
         }
         Ok(self.options.pool_max.iter().map(|max| (max.service.clone(), max.max)).collect())
+    }
+
+    fn doubts(&self) -> Vec<String> {
+        let many = self.options.pool_max.iter().filter(|max| max.max > MANY);
+        let doubt = |max: &PoolMax| {
+            let whose = max.service.as_deref().unwrap_or("every other service");
+            let text = format!("{} connections for a pool of {whose}: above {MANY} is seldom meant", max.max);
+            self.wrong("pool_max", &text).to_string()
+        };
+        many.map(doubt).collect()
     }
 
     fn servers(&self) -> Result<Vec<ServerSettings>, ConfigError> {

@@ -139,8 +139,16 @@ impl Holder {
             Err(ProcError::PermissionDenied(_)) => return Err(Denied),
             Err(_) => return Ok(Vec::new()),
         };
-        let inode = |target| if let FDTarget::Socket(inode) = target { Some(inode) } else { None };
-        Ok(descriptors.flatten().filter_map(|descriptor| inode(descriptor.target)).collect())
+        let mut inodes = Vec::new();
+        for descriptor in descriptors {
+            match descriptor.map(|descriptor| descriptor.target) {
+                Ok(FDTarget::Socket(inode)) => inodes.push(inode),
+                Err(ProcError::PermissionDenied(_)) => return Err(Denied),
+                // Another kind of file, or closed meanwhile.
+                _ => {}
+            }
+        }
+        Ok(inodes)
     }
 
     /// Its network namespace.

@@ -19,6 +19,9 @@ pub use self::{
     statement::{Outcome, Query, QueryId, Statement},
 };
 
+/// A table that is asked for every event. Its keys are the kernel's or of a bounded number, so a quick hash will do.
+pub type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
+
 /// Nanoseconds of `CLOCK_MONOTONIC`.
 pub type Time = u64;
 

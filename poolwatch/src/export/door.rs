@@ -1,13 +1,23 @@
 //! The HTTP port: takes connections and serves one request on each.
 //!
-//! A slow or hostile client must not hold the agent: there is a limit to how many are let in, how
-//! long each may take and how long its request's head may be. The listener and the signal to stop
-//! are passed in; the state stays with the task at the other end of `asks`.
+//! A slow or hostile client must not hold the agent, nor keep others out: there is a limit to how many are let in, beyond
+//! which the oldest that has not asked yet makes room, to how long each may take and how long its request's head may be.
+//! The listener and the signal to stop are passed in; the state stays with the task at the other end of `asks`.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{
+    server::conn::http1,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -15,8 +25,8 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    task::JoinSet,
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
@@ -25,7 +35,7 @@ use super::{access::Access, routes};
 
 pub use super::routes::Ask;
 
-/// Connections served at once; further ones wait in the listener's backlog.
+/// Connections served at once. An honest one asks at once, so the oldest that has not is not one of these.
 const CONNECTIONS: usize = 256;
 
 /// A client sends its request's head, and before it the TLS handshake, within this time.
@@ -52,15 +62,14 @@ pub async fn serve(
 ) {
     let tls = access.tls().cloned();
     let router = routes::router(asks, access);
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut guests = JoinSet::new();
+    let mut guests = Guests::default();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            Some(_) = guests.join_next() => {}
-            next = next_guest(&listener, &room) => match next {
-                Ok((stream, place)) => drop(guests.spawn(host(stream, tls.clone(), router.clone(), place))),
+            Some(_) = guests.tasks.join_next() => {}
+            next = listener.accept() => match next {
+                Ok((stream, _)) => guests.admit(|asked| host(stream, tls.clone(), router.clone(), asked)),
                 Err(error) => {
                     tracing::warn!(%error, "cannot take a connection on the HTTP port");
                     sleep(ACCEPT_AGAIN).await;
@@ -69,28 +78,50 @@ pub async fn serve(
         }
     }
     drop(listener);
-    let rest = async { while guests.join_next().await.is_some() {} };
+    let rest = async { while guests.tasks.join_next().await.is_some() {} };
     // What is not done by then is cut off when the set is dropped.
     let _ = timeout(FAREWELL, rest).await;
 }
 
-async fn next_guest(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+/// Who is served.
+#[derive(Default)]
+struct Guests {
+    tasks: JoinSet<()>,
+    /// In the order of their coming.
+    queue: VecDeque<Guest>,
+}
+
+struct Guest {
+    task: AbortHandle,
+    /// Its request's head is here.
+    asked: Arc<AtomicBool>,
+}
+
+impl Guests {
+    fn admit<F: Future<Output = ()> + Send + 'static>(&mut self, host: impl FnOnce(Arc<AtomicBool>) -> F) {
+        if self.queue.len() >= CONNECTIONS {
+            self.queue.retain(|guest| !guest.task.is_finished());
+        }
+        if self.queue.len() >= CONNECTIONS {
+            let slow = self.queue.iter().position(|guest| !guest.asked.load(Ordering::Relaxed));
+            if let Some(oldest) = self.queue.remove(slow.unwrap_or(0)) {
+                oldest.task.abort();
+            }
+        }
+        let asked = Arc::new(AtomicBool::new(false));
+        let task = self.tasks.spawn(host(Arc::clone(&asked)));
+        self.queue.push_back(Guest { task, asked });
+    }
 }
 
 /// One guest from the first byte to the last; whatever goes wrong concerns that guest alone.
-async fn host(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router, _place: OwnedSemaphorePermit) {
+async fn host(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router, asked: Arc<AtomicBool>) {
     let served = async {
         match tls {
-            None => converse(stream, router).await,
+            None => converse(stream, router, asked).await,
             Some(tls) => {
                 if let Ok(Ok(stream)) = timeout(HEAD_WITHIN, tls.accept(stream)).await {
-                    converse(stream, router).await;
+                    converse(stream, router, asked).await;
                 }
             }
         }
@@ -98,14 +129,18 @@ async fn host(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router, _plac
     let _ = timeout(SERVED_WITHIN, served).await;
 }
 
-async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, asked: Arc<AtomicBool>) {
+    let serve = service_fn(move |request| {
+        asked.store(true, Ordering::Relaxed);
+        TowerToHyperService::new(router.clone()).call(request)
+    });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .max_buf_size(HEAD_BYTES)
         // One request a connection: idle ones would fill the room.
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), serve)
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "a client of the HTTP port left early");

@@ -52,7 +52,7 @@ fn connections(labels: &LabelSet, pools: &[&PoolSnapshot], page: &mut Page) {
     page.number(&metrics::OLDEST_LEASE, labels.clone(), oldest as f64 / 1e9);
 }
 
-/// The size limit and how much of it is used.
+/// The size's limits and how much is used.
 fn limit(labels: &LabelSet, pools: &[&PoolSnapshot], page: &mut Page) {
     let maxima: Option<Vec<_>> = pools.iter().map(|pool| pool.max).collect();
     if let Some(maxima) = maxima {
@@ -62,6 +62,12 @@ fn limit(labels: &LabelSet, pools: &[&PoolSnapshot], page: &mut Page) {
             let which = [("poolwatch_source", source.as_str().to_owned())];
             page.number(&metrics::CONNECTION_MAX, with(labels.clone(), which), sum as f64);
         }
+    }
+    let least = |pool: &&PoolSnapshot| pool.process.declared.min.and_then(|min| u32::try_from(min).ok());
+    let minima: Option<Vec<u32>> = pools.iter().map(least).collect();
+    if let Some(minima) = minima {
+        let sum: u64 = minima.into_iter().map(u64::from).sum();
+        page.number(&metrics::CONNECTION_IDLE_MIN, labels.clone(), sum as f64);
     }
     if let Some(ratio) = utilization(pools) {
         page.number(&metrics::UTILIZATION, labels.clone(), ratio);

@@ -146,6 +146,8 @@ table! {
         "Connections of the pool that are in the state given by db_client_connection_state."
     CONNECTION_MAX: Gauge "db_client_connection_max" Count of ProcessPool ["poolwatch_source"]
         "Most connections that the pool may open; poolwatch_source says how that is known. Absent while unknown."
+    CONNECTION_IDLE_MIN: Gauge "db_client_connection_idle_min" Count of ProcessPool []
+        "Idle connections that the pool keeps at least, as the process declares it. Absent where it declares none."
     PENDING: Gauge "db_client_connection_pending_requests" Count of ProcessPool []
         "Requests inside the process that wait for a connection, as inferred from outside."
     CREATE_TIME: Histogram "db_client_connection_create_time_seconds" Seconds of Pool []

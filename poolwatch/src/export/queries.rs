@@ -18,13 +18,13 @@ mod json;
 mod ranking;
 mod tally;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 pub use self::json::queries as answer;
 use self::{ranking::Ranking, tally::Tally};
 use super::{labels, metrics, page::Page, summary::Summary, table::run_out};
 use crate::{
-    event::{Query, QueryId, SECOND, Time},
+    event::{HashMap, Query, QueryId, SECOND, Time},
     infer::{
         fact::{Fact, Labels},
         limits,
@@ -102,7 +102,7 @@ impl Queries {
         Self {
             capacity,
             on_page,
-            entries: HashMap::with_capacity(capacity),
+            entries: HashMap::with_capacity_and_hasher(capacity, foldhash::fast::RandomState::default()),
             page: Ranking::new(on_page),
             rest: Ranking::new(capacity),
             other: Tally::default(),

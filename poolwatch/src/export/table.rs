@@ -4,10 +4,8 @@
 //! another's row. Whether a row has run out depends on its own last use alone, not on when somebody
 //! looked: a replay forgets exactly what the live run forgot.
 
-use std::collections::HashMap;
-
 use super::labels::LabelSet;
-use crate::event::{SECOND, Time};
+use crate::event::{HashMap, SECOND, Time};
 
 /// How long a series lives after its last use.
 pub const LIFE: Time = 3600 * SECOND;
@@ -38,7 +36,7 @@ pub struct Table<S> {
 impl<S: Default> Table<S> {
     /// An empty table for at most `bound` rows.
     pub fn new(bound: usize) -> Self {
-        Self { rows: HashMap::new(), ids: HashMap::new(), next: 0, bound }
+        Self { rows: HashMap::default(), ids: HashMap::default(), next: 0, bound }
     }
 
     /// The series of a row, marked as used; after its life has run out it begins at 0 again.

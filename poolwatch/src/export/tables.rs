@@ -4,7 +4,7 @@
 //! What finds no room is counted: `services`, `series` and `queries` are places of `poolwatch_events_lost_total`.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -16,7 +16,7 @@ use super::{
     table::{Service, Table, alive},
 };
 use crate::{
-    event::{SECOND, Time},
+    event::{HashMap, SECOND, Time},
     infer::{
         fact::{Fact, Labels},
         limits,
@@ -58,6 +58,8 @@ impl Losses {
 pub struct Tables {
     label_user: bool,
     routes: HashMap<Arc<Labels>, Route>,
+    /// The one that was asked for last: facts of one request come in a row, and comparing labels is dear.
+    latest: Option<(Arc<Labels>, Route)>,
     services: BTreeSet<Service>,
     databases: Table<DatabaseSeries>,
     pools: Table<PoolSeries>,
@@ -73,7 +75,8 @@ impl Tables {
     pub fn new(label_user: bool) -> Self {
         Self {
             label_user,
-            routes: HashMap::new(),
+            routes: HashMap::default(),
+            latest: None,
             services: BTreeSet::new(),
             databases: Table::new(limits::SERIES),
             pools: Table::new(limits::SERIES),
@@ -135,7 +138,11 @@ impl Tables {
         if now >= self.next_sweep {
             self.sweep(now);
         }
+        if let Some((_, route)) = self.latest.as_ref().filter(|(latest, _)| Arc::ptr_eq(latest, labels)) {
+            return Some(*route);
+        }
         if let Some(route) = self.routes.get(labels) {
+            self.latest = Some((Arc::clone(labels), *route));
             return Some(*route);
         }
         let service = (labels.service.clone(), labels.namespace.clone());
@@ -214,6 +221,7 @@ impl Tables {
     }
 
     fn forget_what_left(&mut self) {
+        self.latest = None;
         let (databases, pools) = (&self.databases, &self.pools);
         self.routes.retain(|_, route| databases.has(route.database) && pools.has(route.pool));
         let services = databases.uses().chain(pools.uses()).map(|(service, _)| service.clone());

@@ -21,6 +21,11 @@ const RETURNS: [&str; 3] = ["RESET", "DISCARD", "UNLISTEN"];
 impl Core {
     /// A request began.
     pub(super) fn begun(&mut self, begun: &Begun, facts: &mut Vec<Fact>) {
+        if let Some(member) = self.members.get_mut(&begun.socket)
+            && self.waits.get(&member.connection.process).is_some_and(|waits| waits.goes_on(begun))
+        {
+            member.leases.resume();
+        }
         self.inflight(begun.socket, begun.at, facts);
         let Some(member) = self.members.get(&begun.socket) else { return };
         if let Some(waits) = self.waits.get_mut(&member.connection.process) {
@@ -118,7 +123,7 @@ impl Core {
             if let Some(pool) = self.pools.get_mut(pool)
                 && !self.waits.contains_key(&pool.key.process)
             {
-                pool.waiting = Waiting::by_logic(&pool.counts);
+                pool.waiting = Waiting::by_logic(pool.idle_since, at);
             }
         }
         let processes: Vec<ProcessId> = self.waits.keys().copied().collect();
@@ -139,7 +144,7 @@ impl Core {
                 pool.waiting = if waits.sees(id) {
                     waits.waiting(id, &pool.tally, at)
                 } else {
-                    Waiting::by_logic(&pool.counts)
+                    Waiting::by_logic(pool.idle_since, at)
                 };
             }
             self.conclude(process, facts);

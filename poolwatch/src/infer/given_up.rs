@@ -80,12 +80,18 @@ pub const fn refused(wait: &Wait, failed: bool) -> bool {
 }
 
 impl Wait {
-    const fn took(&self) -> Time {
+    /// How long it lasted.
+    pub const fn took(&self) -> Time {
         self.ended.saturating_sub(self.asked)
     }
 
     const fn is_full(&self) -> bool {
         self.idle <= self.took() / IDLE_PART
+    }
+
+    /// Long enough for a borrower to lose patience, with all connections in use.
+    pub const fn is_long(&self) -> bool {
+        self.took() >= LEAST && self.is_full()
     }
 }
 

@@ -2,16 +2,23 @@
 //!
 //! In come a connection's moves, out goes the length of each lease that ended. An end is held back until
 //! the next request or the next tick, because only then is it known that no pipelined request was under
-//! way: such a request belongs to the same lease. A lease whose beginning or end was not seen has no length.
+//! way, and that its borrower asks no more: such a request belongs to the same lease. A lease whose beginning or end
+//! was not seen has no length. Nor has one of nothing but `SET` and `SHOW` before all others: drivers and pools set
+//! up what they have opened so, and nobody has borrowed it yet.
 
 use super::connection::{Begin, Moved};
 use crate::event::Time;
+
+/// Operations by which a new connection is set up.
+const SETS_UP: [&str; 2] = ["SET", "SHOW"];
 
 #[derive(Clone, Copy, Debug)]
 struct Lease {
     begun: Time,
     /// `begun` is surely its beginning.
     sure: bool,
+    /// Somebody asked for more than to set up the connection.
+    used: bool,
 }
 
 /// The lease of one connection, and the one before it until its end is certain.
@@ -19,7 +26,7 @@ struct Lease {
 pub struct Leases {
     current: Option<Lease>,
     ended: Option<(Lease, Time)>,
-    /// How many began.
+    /// How many there were.
     count: u64,
 }
 
@@ -34,10 +41,29 @@ impl Leases {
         took
     }
 
+    /// What was asked in the newest lease.
+    pub fn ask(&mut self, operation: &str) {
+        if self.count == 0 && SETS_UP.contains(&operation) {
+            return;
+        }
+        let newest = self.current.as_mut().or(self.ended.as_mut().map(|(lease, _)| lease));
+        if let Some(lease) = newest.filter(|lease| !lease.used) {
+            lease.used = true;
+            self.count += 1;
+        }
+    }
+
+    /// Its borrower asks again: the lease whose end was held back goes on.
+    pub fn resume(&mut self) {
+        if self.current.is_none() {
+            self.current = self.ended.take().map(|(lease, _)| lease);
+        }
+    }
+
     /// No request that is still unknown can belong to the ended lease any more; returns its length.
     pub fn settle(&mut self) -> Option<Time> {
         let (lease, at) = self.ended.take()?;
-        lease.sure.then(|| at.saturating_sub(lease.begun))
+        (lease.sure && lease.used).then(|| at.saturating_sub(lease.begun))
     }
 
     /// An end is being held back.
@@ -56,15 +82,16 @@ impl Leases {
     }
 
     fn begin(&mut self, begin: Begin) -> Option<Time> {
-        if let Some((lease, at)) = self.ended
-            && begin.sent < at
-        {
-            self.ended = None;
-            self.current = Some(lease);
+        if self.current.is_some() {
             return None;
         }
-        self.count += 1;
-        self.current = Some(Lease { begun: begin.at, sure: begin.sure });
+        if let Some((_, at)) = self.ended
+            && begin.sent < at
+        {
+            self.resume();
+            return None;
+        }
+        self.current = Some(Lease { begun: begin.at, sure: begin.sure, used: false });
         self.settle()
     }
 }
@@ -85,13 +112,21 @@ mod tests {
         }
     }
 
+    /// One answered request.
+    fn asked(leases: &mut Leases, begun: Time, ended: Time, operation: &str) -> Option<Time> {
+        let took = leases.follow(&moved(Some((begun, begun)), Some((begun, ended))));
+        leases.ask(operation);
+        took
+    }
+
     #[test]
     fn a_lease_is_told_when_the_next_begins() {
         let mut leases = Leases::default();
-        assert_eq!(leases.follow(&moved(Some((10, 10)), Some((10, 15)))), None);
+        assert_eq!(asked(&mut leases, 10, 15, "SELECT"), None);
         assert_eq!(leases.follow(&moved(Some((20, 20)), None)), Some(5));
         assert_eq!(leases.begun(), Some(20));
         assert_eq!(leases.follow(&moved(None, Some((20, 27)))), None);
+        leases.ask("SELECT");
         assert_eq!(leases.settle(), Some(7));
         assert_eq!(leases.settle(), None);
     }
@@ -102,6 +137,7 @@ mod tests {
         leases.follow(&moved(Some((10, 10)), Some((10, 15))));
         assert_eq!(leases.follow(&moved(Some((15, 11)), Some((15, 18)))), None);
         assert_eq!(leases.follow(&moved(Some((18, 12)), Some((18, 18)))), None);
+        leases.ask("SELECT");
         assert_eq!(leases.settle(), Some(8));
     }
 
@@ -114,5 +150,27 @@ mod tests {
         leases.follow(&lost);
         assert_eq!(leases.settle(), None);
         assert_eq!(leases.begun(), None);
+    }
+
+    #[test]
+    fn what_sets_up_a_connection_is_nobodys_lease() {
+        let mut leases = Leases::default();
+        assert_eq!(asked(&mut leases, 10, 15, "SET"), None);
+        assert_eq!(asked(&mut leases, 20, 25, "SHOW"), None);
+        assert_eq!(asked(&mut leases, 30, 37, "SELECT"), None);
+        assert!(leases.is_first());
+        assert_eq!(asked(&mut leases, 40, 48, "SET"), Some(7), "set up it is");
+        assert!(!leases.is_first());
+        assert_eq!(leases.settle(), Some(8));
+    }
+
+    #[test]
+    fn a_borrower_that_asks_again_has_one_lease() {
+        let mut leases = Leases::default();
+        asked(&mut leases, 10, 15, "");
+        leases.resume();
+        assert_eq!(asked(&mut leases, 20, 28, "SELECT"), None);
+        assert!(leases.is_first());
+        assert_eq!(leases.settle(), Some(18));
     }
 }

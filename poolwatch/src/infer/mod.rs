@@ -53,7 +53,7 @@ mod wait;
 mod window;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -70,7 +70,7 @@ use self::{
     settings::Settings,
     wait::{Waited, Waits},
 };
-use crate::event::{Event, ProbeState, ProcessId, SocketId, Time};
+use crate::event::{Event, HashMap, ProbeState, ProcessId, SocketId, Time};
 
 /// Everything that is known about the watched processes' pools.
 #[derive(Debug)]
@@ -120,9 +120,9 @@ impl Core {
             probes: Vec::new(),
             processes: Processes::default(),
             queries: Queries::default(),
-            members: HashMap::new(),
+            members: HashMap::default(),
             pools: Pools::default(),
-            waits: HashMap::new(),
+            waits: HashMap::default(),
             waited: Vec::new(),
             shown: Limits::default(),
             settling: BTreeSet::new(),

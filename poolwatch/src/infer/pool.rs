@@ -51,6 +51,8 @@ pub struct Pool {
     pub allowed: Option<u32>,
     /// Since when it has had no member.
     pub empty_since: Option<Time>,
+    /// Since when some connection or other has been idle, without a break.
+    pub idle_since: Option<Time>,
     /// What is known of waits.
     pub waiting: Waiting,
     /// Waits of the last minute.
@@ -86,6 +88,7 @@ impl Pool {
             size: Size::new(settings, process),
             churn: Churn::default(),
             empty_since: Some(at),
+            idle_since: None,
             waiting: Waiting::default(),
             tally: Tally::default(),
             silent: 0,
@@ -122,6 +125,7 @@ impl Pool {
 
     /// Looks at how it stands; an older moment counts as the last one.
     fn observe(&mut self, at: Time) {
+        self.idle_since = (self.counts.idle > 0).then(|| self.idle_since.unwrap_or(at));
         if self.size.observe(at, &self.counts, &self.waiting) {
             self.resize(at);
         }
@@ -258,9 +262,12 @@ impl Pool {
         counts
     }
 
-    /// used / max, where max is known.
+    /// used / max, where max is known, and of some connection whether it is used: of hidden ones nobody knows.
     pub fn utilization(&self) -> Option<f64> {
-        self.max.map(|(size, _)| f64::from(self.standing().used) / f64::from(size.max(1)))
+        let standing = self.standing();
+        let hidden = standing.unknown > 0 && standing.used + standing.idle + standing.opening == 0;
+        let (size, _) = self.max.filter(|_| !hidden)?;
+        Some(f64::from(standing.used) / f64::from(size.max(1)))
     }
 
     /// Its status at `now`, and why.

@@ -2,10 +2,10 @@
 //!
 //! It knows which pools a process has at one server; it never decides who is a member of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::{key::PoolKey, labels::Place, limits, pool::Pool};
-use crate::event::ProcessId;
+use crate::event::{HashMap, ProcessId};
 
 /// A pool in the table; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

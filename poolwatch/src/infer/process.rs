@@ -4,13 +4,10 @@
 //! remembered for a while, because news of it may come late and must not raise it. It never asks the
 //! system: a process that nobody told of has empty names.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::limits;
-use crate::event::{Declared, Process, ProcessId, SECOND, SocketId, Time};
+use crate::event::{Declared, HashMap, Process, ProcessId, SECOND, SocketId, Time};
 
 /// How long an ended process is remembered.
 const REMEMBERED: Time = 60 * SECOND;

@@ -4,13 +4,10 @@
 //! same bound by the same rule ([`limits::QUERIES`]), so that a query that was told is found; it never
 //! makes up a query that was not.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{Core, limits};
-use crate::event::{Query, QueryId};
+use crate::event::{HashMap, Query, QueryId};
 
 /// The queries that were told last.
 #[derive(Debug, Default)]

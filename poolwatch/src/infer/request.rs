@@ -112,7 +112,9 @@ impl Core {
 
     fn answer(&mut self, request: &Request, facts: &mut Vec<Fact>) {
         self.step(request.socket, facts, |connection| connection.answer(request));
-        let Some(member) = self.members.get(&request.socket) else { return };
+        let Some(member) = self.members.get_mut(&request.socket) else { return };
+        let operation = operation(&request.operation);
+        member.leases.ask(operation);
         let pool = member.pool;
         let pid = if request.pid == 0 { member.connection.process.pid } else { request.pid };
         let took = request.started.map(|started| request.ended.saturating_sub(started));
@@ -124,7 +126,7 @@ impl Core {
         }
         let first_byte = request.started.zip(request.first_byte);
         let first_byte = first_byte.map(|(started, first)| first.saturating_sub(started));
-        let (operation, error) = (operation(&request.operation), request.sqlstate);
+        let error = request.sqlstate;
         let rows = (!request.approximate).then_some(request.rows);
         self.tell(pool, facts, |labels| Fact::Request {
             labels,

@@ -20,6 +20,10 @@ impl Core {
     fn settle(&mut self, facts: &mut Vec<Fact>) {
         for socket in std::mem::take(&mut self.settling) {
             let Some(member) = self.members.get_mut(&socket) else { continue };
+            if self.waits.get(&member.connection.process).is_some_and(|waits| waits.may_go_on(socket)) {
+                self.settling.insert(socket);
+                continue;
+            }
             let (pool, took) = (member.pool, member.leases.settle());
             self.lease(pool, took, facts);
         }

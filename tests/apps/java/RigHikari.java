@@ -42,6 +42,8 @@ public class RigHikari {
         config.setJdbcUrl("jdbc:postgresql://" + place + "?sslmode=disable&gssEncMode=disable");
         config.setUsername(env("PGUSER", ""));
         config.setMaximumPoolSize(Integer.parseInt(env("POOL", "10")));
+        // The name under which Spring Boot reads it.
+        config.setMinimumIdle(Integer.parseInt(env("SPRING_DATASOURCE_HIKARI_MINIMUM_IDLE", env("POOL", "10"))));
         config.setConnectionTimeout(Long.parseLong(env("ACQUIRE_TIMEOUT_MS", "30000")));
         return new HikariDataSource(config);
     }

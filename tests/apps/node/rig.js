@@ -2,12 +2,14 @@
 //
 // A page says how long everything takes: `ms` the query (for `/tx` and `/held` halved round a pause of `gap`),
 // `pre` before the pool is asked, `post` after the connection is back; all in milliseconds.
+// H2C=1 opens a second port, on which HTTP/2 is spoken without TLS.
 // GET /truth   `S at used idle waiting total` each 10 ms by the library's own count, `-` where it has none;
 //              `B asked got back route end` for each borrower. Nanoseconds of CLOCK_MONOTONIC.
 'use strict'
 
 const fs = require('node:fs')
 const http = require('node:http')
+const http2 = require('node:http2')
 const https = require('node:https')
 
 const now = () => Number(process.hrtime.bigint())
@@ -50,7 +52,7 @@ function serve(shapes, truth) {
   const options = secure
     ? { cert: fs.readFileSync(secure), key: fs.readFileSync(process.env.TLS_KEY) }
     : {}
-  const server = (secure ? https : http).createServer(options, async (request, response) => {
+  const handle = async (request, response) => {
     const send = (status, body) => {
       response.writeHead(status, { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(body) })
       response.end(body)
@@ -62,11 +64,16 @@ function serve(shapes, truth) {
     } catch (error) {
       send(503, error.message)
     }
-  })
+  }
+  const server = (secure ? https : http).createServer(options, handle)
   // The load's connections outlive its pauses.
   server.keepAliveTimeout = 60_000
   server.listen(Number(process.env.PORT ?? 0), '127.0.0.1', 2048, () => {
     console.log(`listening ${server.address().port}`)
+    if (!process.env.H2C) return
+    const multiplexed = http2.createServer(handle).listen(0, '127.0.0.1', () => {
+      console.log(`h2c ${multiplexed.address().port}`)
+    })
   })
   process.on('SIGTERM', () => process.exit(0))
 }

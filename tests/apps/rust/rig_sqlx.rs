@@ -42,9 +42,20 @@ impl Pool for Sqlx {
         Ok(transaction.commit().await?)
     }
 
+    /// As its own drop does it: in a task that pings the connection before it is idle.
+    fn give_back(mut connection: Self::Connection, done: impl FnOnce() + Send + 'static) {
+        let returned = connection.return_to_pool();
+        tokio::spawn(async move {
+            returned.await;
+            done();
+        });
+    }
+
     fn counters(&self) -> Counters {
         let (total, idle) = (self.0.size() as usize, self.0.num_idle());
-        [Some(total.saturating_sub(idle)), Some(idle), None, Some(total)]
+        // Its counter of idle ones goes below zero for moments, and wraps.
+        let idle = Some(idle).filter(|idle| *idle <= total);
+        [idle.map(|idle| total - idle), idle, None, Some(total)]
     }
 }
 

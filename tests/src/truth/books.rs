@@ -4,9 +4,10 @@
 //! until it has a connection or gives up, and uses the connection until it has given it back.
 
 use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
 
 /// One borrower; moments in nanoseconds of `CLOCK_MONOTONIC`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Borrower {
     /// It asks.
     pub asked: i128,
@@ -21,7 +22,7 @@ pub struct Borrower {
 }
 
 /// How a borrower ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum End {
     /// It had a connection.
     Served,
@@ -32,7 +33,7 @@ pub enum End {
 }
 
 /// The library's own counters; `None` where it has none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Counters {
     /// When, in nanoseconds of `CLOCK_MONOTONIC`.
     pub at: i128,
@@ -47,7 +48,7 @@ pub struct Counters {
 }
 
 /// A stretch of time in nanoseconds of `CLOCK_MONOTONIC`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Window {
     /// From here on.
     pub from: i128,
@@ -63,12 +64,26 @@ impl Window {
 }
 
 /// Everything that it noted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Books {
     /// In the order of asking.
     pub borrowers: Vec<Borrower>,
     /// In the order of time.
     pub counters: Vec<Counters>,
+    /// What the library counted of all waits so far, in the order of time.
+    #[serde(default)]
+    pub waited: Vec<Waited>,
+}
+
+/// A library's own account of all waits so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Waited {
+    /// When, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub at: i128,
+    /// Sum of the waits, in microseconds.
+    pub took: u64,
+    /// Borrowers.
+    pub count: u64,
 }
 
 /// Waits in seconds.
@@ -93,6 +108,7 @@ impl Books {
             match fields.as_slice() {
                 ["B", rest @ ..] => books.borrowers.push(borrower(rest).with_context(|| line.to_owned())?),
                 ["S", rest @ ..] => books.counters.push(counters(rest).with_context(|| line.to_owned())?),
+                ["W", rest @ ..] => books.waited.push(waited(rest).with_context(|| line.to_owned())?),
                 _ => bail!("an unknown row: {line}"),
             }
         }
@@ -105,9 +121,13 @@ impl Books {
     #[must_use]
     pub fn within(&self, window: Window) -> Self {
         let inside = |at: i128| window.from <= at && at < window.to;
+        // The account at the beginning is the last one before.
+        let before = self.waited.partition_point(|waited| waited.at <= window.from).saturating_sub(1);
+        let waited = self.waited.iter().skip(before).filter(|waited| waited.at < window.to);
         Self {
             borrowers: self.borrowers.iter().filter(|borrower| inside(borrower.asked)).cloned().collect(),
             counters: self.counters.iter().filter(|counters| inside(counters.at)).copied().collect(),
+            waited: waited.copied().collect(),
         }
     }
 
@@ -115,7 +135,14 @@ impl Books {
     #[must_use]
     pub fn of(&self, wanted: impl Fn(&str) -> bool) -> Self {
         let borrowers = self.borrowers.iter().filter(|borrower| wanted(&borrower.route)).cloned().collect();
-        Self { borrowers, counters: Vec::new() }
+        Self { borrowers, ..Self::default() }
+    }
+
+    /// The mean wait in seconds by the library's own account; `None` where it has none.
+    pub fn own_wait(&self) -> Option<f64> {
+        let (first, last) = (self.waited.first()?, self.waited.last()?);
+        let count = last.count.checked_sub(first.count).filter(|count| *count > 0)?;
+        Some(last.took.checked_sub(first.took)? as f64 / count as f64 / 1e6)
     }
 
     /// The waits of those that had a connection; `None` when there was none.
@@ -227,11 +254,17 @@ fn counters(fields: &[&str]) -> Result<Counters> {
     Ok(Counters { at: at.parse()?, used, idle, waiting: number(waiting)?, total: number(total)? })
 }
 
+fn waited(fields: &[&str]) -> Result<Waited> {
+    let [at, took, count] = fields else { bail!("three fields") };
+    Ok(Waited { at: at.parse()?, took: took.parse()?, count: count.parse()? })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PAGE: &str = "S 5 1 0 - 1\nB 20 30 40 held ok\nB 0 10 30 plain ok\nB 10 50 0 tx timeout\n";
+    const PAGE: &str =
+        "S 5 1 0 - 1\nW 4 500 7\nW 45 700 9\nB 20 30 40 held ok\nB 0 10 30 plain ok\nB 10 50 0 tx timeout\n";
 
     #[test]
     fn counts_and_waits_of_a_page() {
@@ -240,6 +273,9 @@ mod tests {
         assert_eq!(books.counters[0].waiting, None);
         let waits = books.waits().unwrap();
         assert_eq!(waits.count, 2);
+        assert_eq!(books.own_wait(), Some(1e-4));
+        assert_eq!(books.within(Window { from: 10, to: 40 }).own_wait(), None);
+        assert_eq!(books.within(Window { from: 10, to: 50 }).own_wait(), Some(1e-4));
         assert!((waits.mean - 1e-8).abs() < 1e-15);
         let (waiting, used) = (books.waiting(), books.used());
         assert_eq!((waiting.at(0), waiting.at(10), waiting.at(25), waiting.at(50)), (1, 1, 2, 0));
@@ -252,7 +288,7 @@ mod tests {
 
     #[test]
     fn rows_that_cannot_be() {
-        for page in ["B 5 4 6 a ok", "B 1 2 3 a maybe", "S 1 2 3", "X"] {
+        for page in ["B 5 4 6 a ok", "B 1 2 3 a maybe", "S 1 2 3", "W 1 2", "X"] {
             assert!(Books::read(page).is_err(), "{page}");
         }
     }

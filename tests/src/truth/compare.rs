@@ -8,7 +8,7 @@ use super::{
     outside::{PoolSample, Sample, Whole},
     rig::{Class, Rig},
     row::{Estimate, Measured, Row},
-    run::{Outcome, Seen},
+    run::{Level, Outcome, Seen},
 };
 
 /// From this wait on, errors are relative, in seconds.
@@ -61,17 +61,22 @@ impl Bounds {
         bound.max(0.02 * f64::from(pool))
     }
 
-    /// A row's errors beside what is allowed.
-    pub fn judge(&self, row: &Row) -> [Judged; 4] {
+    /// A row's errors beside what is allowed. Where hardly anybody waits, it is asked that nobody is said to.
+    pub fn judge(&self, row: &Row) -> Vec<Judged> {
         let (truth, seen) = (&row.truth, &row.seen);
         let off = |seen: Option<f64>, truth: f64| seen.map(|seen| seen - truth);
         let judged = |what, error, allowed, unit| Judged { what, error, allowed, unit };
         let used = self.used.max(0.02 * f64::from(row.pool));
-        [
+        let used = judged("used count", seen.used_error, used, 1.0);
+        if row.level == Level::LIGHT.name() {
+            let wrong = seen.zero_share.map(|share| 1.0 - share);
+            return vec![judged("zeros that are none, in per cent", wrong, 0.01, 0.01), used];
+        }
+        vec![
             judged("mean wait in ms", off(seen.mean, truth.mean), self.wait(truth.mean), 1e-3),
             judged("p95 of the waits in ms", off(seen.p95, truth.p95), self.wait(truth.p95), 1e-3),
             judged("waiting count", seen.pending_error, self.count(truth.pending, row.pool), 1.0),
-            judged("used count", seen.used_error, used, 1.0),
+            used,
         ]
     }
 
@@ -86,9 +91,20 @@ impl Bounds {
     }
 }
 
-/// Where borrowers waited, the limit must be known.
+/// Where borrowers waited, and not for moments only, the limit must be known.
 pub fn max_is_right(row: &Row) -> bool {
-    row.truth.pending_most == 0 || row.seen.max == Some(row.pool)
+    let light = row.truth.pending_most == 0 || row.level == Level::LIGHT.name();
+    row.seen.max == Some(row.pool) || light && row.seen.max.is_none()
+}
+
+/// Loads on which it must trust itself, and how far.
+const SURE: ([Level; 2], f64) = ([Level::Rho(0.7), Level::Rho(0.95)], 0.6);
+
+/// Where it is asked to trust itself, it does.
+pub fn is_sure(row: &Row) -> bool {
+    let asked = SURE.0.iter().any(|level| level.name() == row.level);
+    let least = row.seen.confidence.zip(row.seen.pending_confidence).map(|(waits, count)| waits.min(count));
+    !asked || least.is_some_and(|least| least >= SURE.1)
 }
 
 /// One error.
@@ -115,6 +131,11 @@ impl Judged {
         let Some(error) = error else { return Some(format!("{what}: absent")) };
         let said = || format!("{what}: off by {:.3}, allowed {:.3}", error / unit, allowed / unit);
         (self.share() > 1.0).then(said)
+    }
+
+    /// What, in a word.
+    pub fn word(&self) -> &'static str {
+        self.what.split(' ').next().unwrap_or_default()
     }
 }
 
@@ -143,6 +164,8 @@ pub fn row(outcome: &Outcome) -> Row {
 fn measured(books: &Books, window: Window) -> Measured {
     let none = Waits { count: 0, mean: 0.0, p95: 0.0, p99: 0.0 };
     let Waits { count, mean, p95, p99 } = books.waits().unwrap_or(none);
+    // A pooler's client sees its messages' way as well, which is longer where the machine is busy.
+    let mean = books.own_wait().unwrap_or(mean);
     let waiting = books.waiting();
     Measured {
         seconds: window.seconds(),
@@ -204,14 +227,13 @@ fn mean_error(samples: &[&Sample], truth: &Steps, of: impl Fn(&PoolSample) -> Op
     mean(errors.into_iter()).filter(|_| enough)
 }
 
-/// Of the samples at which nobody waited, how many say so.
+/// Of the samples at which nobody waited, how many say so; `None` when too many of them lack the value.
 fn zero_share(samples: &[&Sample], waiting: &Steps) -> Option<f64> {
-    let calm = samples.iter().filter(|sample| waiting.at(sample.at) == 0);
-    let says_zero = |sample: &&Sample| {
-        let value = sample.pool().and_then(|pool| pool.pending.as_ref()).map(|(value, ..)| *value);
-        f64::from(u8::from(value.is_some_and(|value| value.abs() < 0.5)))
-    };
-    mean(calm.map(says_zero))
+    let calm: Vec<&&Sample> = samples.iter().filter(|sample| waiting.at(sample.at) == 0).collect();
+    let pending = |sample: &&&Sample| sample.pool()?.pending.as_ref().map(|(value, ..)| *value);
+    let said: Vec<f64> = calm.iter().filter_map(pending).collect();
+    let enough = said.len() as f64 >= SAID * calm.len() as f64;
+    mean(said.into_iter().map(|value| f64::from(u8::from(value.abs() < 0.5)))).filter(|_| enough)
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {

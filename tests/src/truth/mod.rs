@@ -7,6 +7,7 @@
 pub mod books;
 pub mod compare;
 pub mod dice;
+pub mod kept;
 pub mod load;
 pub mod mix;
 pub mod outside;

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Ten answers a second.
-const STEP: Duration = Duration::from_millis(100);
+pub const STEP: Duration = Duration::from_millis(100);
 
 /// An agent that records one process.
 pub struct Watch {
@@ -95,6 +95,23 @@ pub struct Whole {
     pub evidence: String,
     /// From 0 to 1.
     pub confidence: f64,
+}
+
+impl Whole {
+    /// Of these waits in seconds, by what was said of them last; `None` without either.
+    pub fn of(mut waits: Vec<f64>, said: Option<(String, f64)>) -> Option<Self> {
+        waits.sort_by(f64::total_cmp);
+        let (evidence, confidence) = said?;
+        let count = waits.len() as f64;
+        Some(Self {
+            count,
+            mean: waits.iter().sum::<f64>() / count,
+            p95: quantile(&waits, 0.95)?,
+            p99: quantile(&waits, 0.99),
+            evidence,
+            confidence,
+        })
+    }
 }
 
 impl Watch {
@@ -190,20 +207,10 @@ impl Recording {
                 _ => None,
             }));
         }
-        waits.sort_by(f64::total_cmp);
         let snapshot = core.snapshot(now);
         let pool = snapshot.pools.iter().find(|pool| pool.process.id.pid == pid);
-        let (Some(said), Some(p95)) = (pool.and_then(|pool| pool.waits), quantile(&waits, 0.95)) else {
-            return Ok(None);
-        };
-        Ok(Some(Whole {
-            count: waits.len() as f64,
-            mean: waits.iter().sum::<f64>() / waits.len() as f64,
-            p95,
-            p99: quantile(&waits, 0.99),
-            evidence: said.evidence.to_owned(),
-            confidence: said.confidence,
-        }))
+        let said = pool.and_then(|pool| pool.waits).map(|said| (said.evidence.to_owned(), said.confidence));
+        Ok(Whole::of(waits, said))
     }
 
     /// What the replay's summary says of the waits of the process's pool; `None` when it says nothing.

@@ -169,6 +169,8 @@ fn through() -> Result<Command> {
 
 fn java(source: &str) -> Result<Command> {
     let mut command = Command::new("java");
+    // Of more than 200 connections it would close those that are idle, a request on its way or not.
+    command.arg("-Dsun.net.httpserver.maxIdleConnections=10000");
     // Its own headers are written with one call, and not held back for the body.
     command.args(["-XX:+UseSerialGC", "-Xmx256m", "-Dsun.net.httpserver.nodelay=true", "-cp"]);
     command.arg(place::target()?.join("java").join("*")).arg(place::apps().join("java").join(source));
@@ -227,7 +229,10 @@ impl Running {
         let mut books = Books::read(&body)?;
         for borrower in &mut books.borrowers {
             borrower.asked = borrower.got.min(borrower.asked + self.transit);
-            borrower.back = borrower.back.min(borrower.got.max(borrower.back - self.transit));
+            // The server says when a statement is done, the client when a transaction is.
+            if borrower.route == "transaction" {
+                borrower.back = borrower.back.min(borrower.got.max(borrower.back - self.transit));
+            }
         }
         Ok(books)
     }
@@ -246,6 +251,11 @@ impl Running {
     /// How long an unhindered message takes to where the pool is and back, in seconds.
     pub const fn transit(&self) -> f64 {
         self.transit as f64 / 1e9
+    }
+
+    /// The rest of the next line that begins so, waited for a few seconds.
+    pub fn line(&mut self, begin: &str) -> Result<String> {
+        self.process.line(begin, Duration::from_secs(5))
     }
 
     /// What it has logged.

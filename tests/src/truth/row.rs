@@ -108,6 +108,11 @@ impl Row {
         fs::write(&file, serde_json::to_string(self)?).with_context(|| file.display().to_string())
     }
 
+    /// A run of this name has left its row.
+    pub fn is_left(name: &str) -> bool {
+        place::target().is_ok_and(|target| target.join(format!("accuracy/{name}.json")).exists())
+    }
+
     /// All rows that runs have left.
     pub fn all() -> Result<Vec<Self>> {
         let directory = place::target()?.join("accuracy");

@@ -1,7 +1,6 @@
 //! One run: a server, a rig, poolwatch beside it, a load; then the rig's books against what poolwatch said.
 
 use std::{
-    fs,
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -9,10 +8,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
 use tokio_rustls::TlsConnector;
 
 use super::{
     books::{Books, Window},
+    kept::Kept,
     load::{self, Answers, Arrivals, Load},
     mix::{Mix, Page},
     outside::{Sample, Totals, Watch, Whole},
@@ -21,7 +22,7 @@ use super::{
 use crate::{clock, postgres::Server};
 
 /// How hard the load is.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub enum Level {
     /// One by one, so that this share of the pool is used on average, if it can be.
     Rho(f64),
@@ -71,7 +72,7 @@ pub struct Plan {
     pub environment: Vec<(&'static str, String)>,
     /// Requests come over TLS, and this speaks it; the environment has the certificate.
     pub tls: Option<TlsConnector>,
-    /// Where recording and truth are kept, `NAME.rec` and `NAME.truth`; nowhere if empty.
+    /// Where recording and truth are kept; nowhere if empty.
     pub keep: Option<PathBuf>,
 }
 
@@ -106,6 +107,9 @@ pub struct Seen {
 }
 
 impl Level {
+    /// Hardly anybody waits.
+    pub const LIGHT: Self = Self::Rho(0.3);
+
     /// How it is called in the table.
     pub fn name(self) -> String {
         match self {
@@ -177,21 +181,30 @@ impl Plan {
 
     /// The same with further options for poolwatch.
     pub fn run_with(&self, options: &[&str]) -> Result<Outcome> {
+        self.run_under(options, |rig, overhead| self.load(overhead).run(&rig.target))
+    }
+
+    /// The same under another load than the plan's; it is told what each borrower costs beside what it asks for.
+    pub fn run_under(
+        &self,
+        options: &[&str],
+        load: impl FnOnce(&mut Running, f64) -> Result<Answers> + Send,
+    ) -> Result<Outcome> {
         let server = server()?;
         let mut rig = Running::start(self, &server)?;
         let born =
             (self.attach == Attach::FromBirth).then(|| Watch::start(rig.pid(), options)).transpose()?;
         let overhead = self.warm(&mut rig)?;
         let rested = (self.attach == Attach::AtRest).then(|| Watch::start(rig.pid(), options)).transpose()?;
-        let load = self.load(overhead);
+        let pid = rig.pid();
         let begun = clock::monotonic();
         let (answers, (watch, from, samples)) = together(
-            || load.run(&rig.target),
+            || load(&mut rig, overhead),
             |over| {
                 let (watch, from) = match (born.or(rested), self.attach) {
                     (None, Attach::Amid(seconds)) => {
                         clock::pause(Duration::from_secs_f64(seconds));
-                        (Watch::start(rig.pid(), options)?, clock::monotonic())
+                        (Watch::start(pid, options)?, clock::monotonic())
                     }
                     (watch, _) => (watch.context("it came before the load")?, begun),
                 };
@@ -203,9 +216,7 @@ impl Plan {
         let totals = watch.totals()?;
         let recording = watch.finish()?;
         if let Some(directory) = &self.keep {
-            fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
-            fs::copy(&recording.file, directory.join(format!("{}.rec", self.name())))?;
-            fs::write(directory.join(format!("{}.truth", self.name())), outcome.books.in_short())?;
+            Kept::new(&outcome, rig.pid(), totals.lost).leave(directory, &recording.file)?;
         }
         let whole = match recording.whole(rig.pid())? {
             None => recording.told(rig.pid())?,
@@ -240,13 +251,19 @@ impl Plan {
         answers.all_good()?;
         let books = rig.books()?.within(Window { from, to: i128::MAX });
         rig.learn_transit(&books);
-        let held =
-            books.borrowers.iter().map(|borrower| (borrower.back - borrower.got) as f64 / 1e6).sum::<f64>();
-        let asked: Vec<f64> =
-            even.pages().take(usize::try_from(answers.total())?).map(|page| page.hold()).collect();
-        let borrowing = asked.iter().filter(|hold| **hold > 0.0).count().max(1);
-        Ok((held - asked.iter().sum::<f64>()) / borrowing as f64)
+        let held = books.borrowers.iter().map(|borrower| (borrower.back - borrower.got) as f64 / 1e6);
+        let asked = even.pages().take(usize::try_from(answers.total())?).map(|page| page.hold());
+        let borrowing: Vec<f64> = asked.filter(|hold| *hold > 0.0).collect();
+        let count = borrowing.len().max(1);
+        Ok((usual(held.collect()) - usual(borrowing)) / count as f64)
     }
+}
+
+/// The sum of all but the longest twentieth: a moment in which the machine did something else is in these.
+fn usual(mut lengths: Vec<f64>) -> f64 {
+    lengths.sort_by(f64::total_cmp);
+    lengths.truncate(lengths.len() - lengths.len() / 20);
+    lengths.iter().sum()
 }
 
 /// A server that knows the rigs' user, and both databases.

@@ -49,6 +49,11 @@ pub trait Pool: Clone + Send + Sync + 'static {
         connection: &mut Self::Connection,
         halves: Halves,
     ) -> impl Future<Output = Result<()>> + Send;
+    /// Gives it back, and says when that is done.
+    fn give_back(connection: Self::Connection, done: impl FnOnce() + Send + 'static) {
+        drop(connection);
+        done();
+    }
     /// What it counts.
     fn counters(&self) -> Counters;
 }
@@ -130,8 +135,10 @@ async fn borrow<P: Pool>(pool: &P, route: &str, kind: Work, asked: Asked) -> Res
     let (error, end) = match acquired {
         Ok(mut connection) => {
             let done = work::<P>(&mut connection, kind, asked).await;
-            drop(connection);
-            note(format_args!("B {began} {got} {} {route} ok", clock::monotonic()));
+            let route = route.to_owned();
+            P::give_back(connection, move || {
+                note(format_args!("B {began} {got} {} {route} ok", clock::monotonic()));
+            });
             return done;
         }
         Err(Refused::TimedOut(error)) => (error, "timeout"),

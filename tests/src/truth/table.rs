@@ -8,14 +8,14 @@ use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 use anyhow::{Context as _, Result};
 
 use super::{
-    compare::{Bounds, Judged, max_is_right, median},
+    compare::{Bounds, Judged, is_sure, max_is_right, median},
     rig::Rig,
     row::Row,
 };
 
 const BEGIN: &str = "<!-- made by cargo xtask accuracy: begin -->\n";
 const END: &str = "<!-- made by cargo xtask accuracy: end -->\n";
-const HEAD: &str = "| pool | mix | load | query | size | runs | mean wait, true | seen | p95, true | seen | waiting, true | MAE | \
+const HEAD: &str = "| pool | mix | load | query | size | runs | mean wait, true | seen | p95, true | seen | waiting, true | MAE | zeros, % | \
     used, true | MAE | max | evidence | confidence | verdict |\n";
 /// From here on poolwatch trusts itself.
 const TRUSTED: f64 = 0.5;
@@ -67,6 +67,7 @@ fn line(runs: &[&Row]) -> Result<String> {
         ms(&|row| row.seen.p95),
         show(middle(&|row| Some(row.truth.pending))),
         show(middle(&|row| row.seen.pending_error)),
+        show(middle(&|row| row.seen.zero_share.map(|share| 100.0 * share))),
         show(middle(&|row| Some(row.truth.used))),
         show(middle(&|row| row.seen.used_error)),
         show(middle(&|row| row.seen.max.map(f64::from))).replace(".00", ""),
@@ -95,19 +96,22 @@ fn confidence(runs: &[&Row]) -> Option<f64> {
 
 /// Whether the targets are met by the medians; if not, whether poolwatch said so.
 fn verdict(runs: &[&Row]) -> Result<String> {
-    let judged = |row: &&Row| -> Result<[Judged; 4]> {
+    let judged = |row: &&Row| -> Result<Vec<Judged>> {
         Ok(Bounds::asked(Rig::named(&row.rig)?, &row.seen.evidence).judge(row))
     };
-    let judged: Vec<[Judged; 4]> = runs.iter().map(judged).collect::<Result<_>>()?;
+    let judged: Vec<Vec<Judged>> = runs.iter().map(judged).collect::<Result<_>>()?;
     let mut missed = Vec::new();
-    for (at, what) in ["mean", "p95", "waiting", "used"].into_iter().enumerate() {
+    for (at, first) in judged.first().into_iter().flatten().enumerate() {
         let shares = judged.iter().filter_map(|row| row.get(at)).map(Judged::share).collect();
         if median(shares).is_none_or(|share| share > 1.0) {
-            missed.push(what);
+            missed.push(first.word());
         }
     }
     if !runs.iter().all(|row| max_is_right(row)) {
         missed.push("max");
+    }
+    if !runs.iter().all(|row| is_sure(row)) {
+        missed.push("trust");
     }
     Ok(match missed.as_slice() {
         [] => "met".to_owned(),

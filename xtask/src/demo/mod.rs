@@ -4,10 +4,10 @@
 //! that uses 30, 70 and 95 percent of the pool, then none. Everything that is started ends with us,
 //! however we end but by SIGKILL.
 
-mod cast;
+pub mod cast;
 mod compare;
-mod guard;
-mod server;
+pub mod guard;
+pub mod server;
 pub mod stop;
 
 use std::{env, os::unix::process::CommandExt, path::Path, time::Duration};
@@ -47,8 +47,10 @@ pub struct Options {
 
 /// The applications.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum App {
+pub enum App {
+    /// node-pg.
     Node,
+    /// SQLAlchemy.
     Python,
 }
 
@@ -76,7 +78,7 @@ pub fn demo(options: &Options) -> Result<()> {
 }
 
 /// Probes need privileges, and processes can only be ended by who started them: all of it then.
-fn again_as_root() -> Result<()> {
+pub fn again_as_root() -> Result<()> {
     let mut same = command::as_root("env");
     for name in ["PATH", "CARGO_TARGET_DIR"] {
         if let Some(value) = env::var_os(name) {

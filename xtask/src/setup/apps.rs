@@ -56,7 +56,8 @@ fn newer_item() -> Item {
     Item { name: "A newer PostgreSQL", state: node_state(&place::apps().join("newer")), optional: true }
 }
 
-fn node_state(app: &Path) -> State {
+/// The state of an application's packages for Node.
+pub fn node_state(app: &Path) -> State {
     let manifest = app.join("package.json");
     if !manifest.is_file() {
         return State::Absent(format!("{} is not in this tree", app.display()));

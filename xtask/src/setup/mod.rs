@@ -7,6 +7,7 @@
 mod apps;
 mod drivers;
 mod packages;
+mod stack;
 pub mod system;
 pub mod toolchain;
 
@@ -23,6 +24,8 @@ pub enum Need {
     Run,
     /// And a server and the applications.
     Demo,
+    /// And Prometheus and Alertmanager.
+    Stack,
     /// And what only tests use.
     Test,
 }
@@ -82,8 +85,12 @@ fn rows(need: Need) -> Vec<Item> {
         rows.push(system::server_item());
         rows.extend(apps::items());
     }
+    if need >= Need::Stack {
+        rows.extend(stack::items());
+    }
     if need >= Need::Test {
         rows.extend(system::test_items());
+        rows.push(stack::grafana_item());
         rows.push(apps::prisma_item());
         rows.extend(drivers::items());
     }

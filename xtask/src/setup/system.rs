@@ -1,5 +1,5 @@
 //! What the build and the tests need of the system: libclang, headers for libbpf, a PostgreSQL of their
-//! own, promtool.
+//! own, PgBouncer.
 //!
 //! The tests start private servers from PostgreSQL's programs; a cluster or service that exists, or
 //! that Debian's package creates, is left alone.
@@ -81,7 +81,7 @@ fn complete(directory: &Path) -> bool {
 
 /// The rows for the tests alone.
 pub fn test_items() -> Vec<Item> {
-    vec![headers_item(), promtool_item(), pgbouncer_item()]
+    vec![headers_item(), pgbouncer_item()]
 }
 
 /// libbpf is built from source by the tests: it needs libelf, zlib, make and pkg-config.
@@ -122,25 +122,4 @@ fn unpack_pgbouncer(home: &Path) -> Command {
         home.display()
     ));
     unpack
-}
-
-/// Debian's package of promtool would start a Prometheus on this machine: it is unpacked, not installed.
-fn promtool_item() -> Item {
-    let state = match place::executable("promtool") {
-        Some(file) => State::Found(file.display().to_string()),
-        None if packages::usable() => State::Steps(unpack_promtool()),
-        None => State::Absent("put Prometheus' promtool on PATH".into()),
-    };
-    Item { name: "promtool", state, optional: true }
-}
-
-fn unpack_promtool() -> Vec<Command> {
-    let tools = place::tools();
-    let mut unpack = Command::new("sh");
-    unpack.arg("-ec").current_dir(place::root()).arg(format!(
-        "mkdir -p '{0}/bin' '{0}/prometheus' && cd '{0}/prometheus' && apt-get download -q prometheus && \
-         dpkg-deb --extract prometheus_*.deb . && ln -sf '{0}/prometheus/usr/bin/promtool' '{0}/bin/promtool'",
-        tools.display()
-    ));
-    vec![unpack]
 }

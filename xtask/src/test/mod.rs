@@ -22,6 +22,9 @@ use crate::{
     stopwatch::Stopwatch,
 };
 
+/// In the names of tests that may run two at once. All others watch the whole machine, and must not watch each other.
+const TOGETHER: &str = "together::";
+
 /// What to test.
 #[derive(clap::Args)]
 pub struct Options {
@@ -84,42 +87,36 @@ fn check(name: &str, result: Result<()>, count: &mut Count) {
 }
 
 fn tests(options: &Options, agent: Option<&Path>, count: &mut Count) {
-    let mut core = command::cargo("test");
-    core.args([
-        "--no-fail-fast",
-        "-p",
-        "poolwatch",
-        "-p",
-        "poolwatch-ebpf",
-        "-p",
-        "poolwatch-framer",
-        "-p",
-        "xtask",
-    ]);
-    counted(harness(&mut core, options, false), count);
-    if let Some(agent) = agent {
-        let mut kernel = command::cargo("test");
-        kernel.args(["--no-fail-fast", "-p", "poolwatch-tests"]).env("POOLWATCH_BIN", agent);
-        kernel.env("POOLWATCH_PYTHON", place::python());
-        kernel.env("PATH", place::path_with(&place::tools().join("bin")));
-        let whole = options.filter.is_empty();
-        // Rows that tests no longer have must not stay on the page.
-        let cleared = if whole { coverage::clear() } else { Ok(()) };
-        counted(harness(&mut kernel, options, true), count);
-        if whole {
-            check("coverage", cleared.and_then(|()| coverage::render()), count);
-        }
+    let Some(agent) = agent else {
+        let mut core = command::cargo("test");
+        core.args(["--workspace", "--exclude", "poolwatch-tests", "--no-fail-fast"]);
+        counted(harness(&mut core, options, &[]), count);
+        return;
+    };
+    if !options.filter.is_empty() {
+        counted(harness(&mut all(agent), options, &["--test-threads=1"]), count);
+        return;
     }
+    // Rows that tests no longer have must not stay on the page.
+    let cleared = coverage::clear();
+    counted(harness(&mut all(agent), options, &["--test-threads=2", TOGETHER]), count);
+    counted(harness(&mut all(agent), options, &["--test-threads=1", "--skip", TOGETHER]), count);
+    check("coverage", cleared.and_then(|()| coverage::render()), count);
 }
 
-/// Tests that watch the whole machine must not watch each other.
-fn harness<'a>(cargo: &'a mut Command, options: &Options, one_at_a_time: bool) -> &'a mut Command {
+/// Every test, with the agent. All packages at once: another choice of them would be built anew.
+fn all(agent: &Path) -> Command {
+    let mut all = command::cargo("test");
+    all.args(["--workspace", "--no-fail-fast"]).env("POOLWATCH_BIN", agent);
+    all.env("POOLWATCH_PYTHON", place::python());
+    all.env("PATH", place::path_with(&place::tools().join("bin")));
+    all
+}
+
+/// Arguments of the test runner.
+fn harness<'a>(cargo: &'a mut Command, options: &Options, arguments: &[&str]) -> &'a mut Command {
     // The test runner swallows what a passing test prints, and with it why a test skipped.
-    cargo.args(["--", "--show-output"]);
-    if one_at_a_time {
-        cargo.arg("--test-threads=1");
-    }
-    cargo.args(&options.filter)
+    cargo.args(["--", "--show-output"]).args(arguments).args(&options.filter)
 }
 
 fn counted(cargo: &mut Command, count: &mut Count) {
@@ -172,6 +169,7 @@ fn conclude(count: &Count) -> ExitCode {
         println!("skipped: {skip}");
     }
     for said in &count.said {
+        println!("+ cargo test --workspace --no-fail-fast -- --show-output --test-threads=1 {}", said.test);
         println!("{} said last:", said.test);
         said.lines.iter().for_each(|line| println!("    {line}"));
     }

@@ -63,11 +63,20 @@ fn every_option_is_in_the_example() {
     let example = include_str!("../../../../poolwatch.example.toml");
     let missing: Vec<_> = file::option_keys()
         .into_iter()
-        // These belong to one run, not to a machine.
-        .filter(|key| !["pid", "no_follow_children", "exit_with_pid", "probes"].contains(&key.as_str()))
         .filter(|key| !example.contains(&format!("{key} = ")) && !example.contains(&format!("[{key}]")))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn a_pool_of_more_than_a_hundred_is_doubted() {
+    let file = Written::new("many", "pool_max = [\"api=100\", \"batch=101\"]\n");
+    let config = watch(&["--config", file.path()]);
+    let [doubt] = config.doubts.as_slice() else { panic!("{:?}", config.doubts) };
+    assert!(
+        doubt.ends_with("line 1: pool_max: 101 connections for a pool of batch: above 100 is seldom meant")
+    );
+    assert!(check(Some(Path::new(file.path()))).expect("it is valid").ends_with(&format!(": ok\n{doubt}")));
 }
 
 #[test]

@@ -110,6 +110,7 @@ fn in_kubernetes() -> PoolSnapshot {
         container: Some("main".into()),
         pod: Some("worker-7c9f".into()),
         namespace: Some("prod".into()),
+        declared: Declared { min: Some(2), ..Declared::default() },
         ..(*process(77, "worker")).clone()
     };
     PoolSnapshot {

@@ -5,7 +5,7 @@ use super::{
     lent::State,
     thread::{Answer, Last},
 };
-use crate::event::{SocketId, Time, Turn};
+use crate::event::{Begun, SocketId, Time, Turn};
 
 /// Exchanges of a library's own that are told apart.
 const RETURNS: usize = 8;
@@ -51,6 +51,25 @@ impl Waits {
         self.weigh(answered.at);
     }
 
+    /// The request that begins is of the borrower that was answered last, as far as that can be told.
+    pub fn goes_on(&self, begun: &Begun) -> bool {
+        let Some(lent) = self.lent.get(&begun.socket) else { return false };
+        if self.marks_returns() {
+            return lent.state == State::Held && lent.borrowed;
+        }
+        let of = self.threads.get(begun.turn.thread).and_then(|thread| thread.current);
+        self.serves_by_threads() && of.is_some() && of == lent.borrower
+    }
+
+    /// Its borrower may ask again.
+    pub fn may_go_on(&self, socket: SocketId) -> bool {
+        let Some(lent) = self.lent.get(&socket) else { return false };
+        if self.marks_returns() {
+            return lent.state == State::Held && lent.borrowed;
+        }
+        self.serves_by_threads() && lent.borrower.is_some_and(|borrower| self.demands.get(borrower).is_some())
+    }
+
     fn returned(&mut self, answered: &Answered) {
         let (socket, at) = (answered.socket, answered.at);
         let marks = self.marks_returns();
@@ -69,11 +88,14 @@ impl Waits {
             (true, false, _) | (false, _, true) => State::Held,
             (false, _, false) => State::Perhaps,
         };
+        let state = if state == State::Perhaps && self.is_done(socket) { State::Likely } else { state };
+        let Some(lent) = self.lent.get_mut(&socket) else { return };
         lent.borrowed = state != State::Idle;
         if state == State::Idle {
             lent.boundary = at;
         }
         lent.answered = at;
+        lent.answered_in = answered.turn;
         lent.marked = false;
         if let Some(turn) = answered.turn
             && let Some(thread) = self.threads.get_mut(turn.thread)
@@ -81,5 +103,14 @@ impl Waits {
             thread.answer(Answer { socket, exchange, nth: turn.nth, at });
         }
         self.place(socket, state, at);
+    }
+
+    /// The borrower is known, and asked as often as its like do.
+    fn is_done(&mut self, socket: SocketId) -> bool {
+        let Some(lent) = self.lent.get(&socket) else { return false };
+        let Some(open) = lent.borrower.and_then(|borrower| self.demands.get(borrower)) else { return false };
+        let own = open.start.filter(|start| start.socket == socket);
+        let most = self.routes.get(open.route).most();
+        own.and_then(|start| lent.since(start.number)).zip(most).is_some_and(|(asked, most)| asked >= most)
     }
 }

@@ -22,6 +22,7 @@ impl Waits {
     /// The first byte of a request was sent on a connection that had none in flight.
     pub fn begin(&mut self, begun: &Begun) {
         self.advance(begun.at);
+        self.newest_begin = self.newest_begin.max(begun.at);
         self.see_use(begun);
         if let Some(lent) = self.lent.get_mut(&begun.socket)
             && lent.state != State::Transaction
@@ -48,6 +49,7 @@ impl Waits {
         lent.marked = marked;
         if !lent.borrowed || lent.first.is_none() {
             lent.first = Some(exchange);
+            lent.borrower = None;
         }
         if marked && lent.borrowed {
             let first = lent.first;
@@ -95,8 +97,17 @@ impl Waits {
 
     /// The thread read a demand as many turns ago as lie between a demand and its first request.
     fn start_by_turn(&mut self, begun: &Begun, exchange: ExchangeRef) {
-        let silent = self.lent.get(&begun.socket).map_or(0, |lent| begun.at.saturating_sub(lent.answered));
+        let lent = self.lent.get(&begun.socket);
+        let silent = lent.map_or(0, |lent| begun.at.saturating_sub(lent.answered));
         let turn = begun.turn.nth;
+        let answered = lent.and_then(|lent| lent.answered_in).filter(|one| one.thread == begun.turn.thread);
+        let since = answered.map(|one| turn.saturating_sub(one.nth));
+        if let Some(turns) = since.filter(|_| silent < SHORT) {
+            self.handovers.see(turns);
+        }
+        let handed = since.is_some_and(|turns| turns <= self.handovers.usual(0));
+        // One whose return is not proven may be its borrower's still, and a timer's time have come.
+        let free = lent.is_some_and(|lent| lent.state == State::Idle);
         let Some(thread) = self.threads.get_mut(begun.turn.thread) else { return };
         if silent > LONG
             && let Some((at, nth)) = thread.last_asked
@@ -111,9 +122,9 @@ impl Waits {
         let newest = thread.asked.back().copied();
         let found: Option<DemandId> = if usual == 0 {
             newest
-                .filter(|(demand, nth)| thread.last == Last::Demand(*demand) && *nth == turn)
+                .filter(|(demand, nth)| free && thread.last == Last::Demand(*demand) && *nth == turn)
                 .map(|one| one.0)
-        } else if silent > SHORT {
+        } else if free && silent > SHORT && !handed {
             let fresh =
                 |demand: &DemandId| self.demands.get(*demand).is_some_and(|open| open.start.is_none());
             let due = thread.asked.iter().filter(|(_, nth)| nth.saturating_add(usual) == turn);
@@ -127,8 +138,15 @@ impl Waits {
         }
         demand.start = Some(exchange);
         demand.lent = Some(begun.socket);
-        let route = demand.route;
-        self.routes.get(route).start();
+        let (id, route) = (demand.id, demand.route);
+        if demand.before.unhindered {
+            self.routes.get(route).start();
+        }
+        self.set_apart(begun.socket, exchange.number, begun.at);
+        if let Some(lent) = self.lent.get_mut(&begun.socket) {
+            lent.borrower = Some(id);
+            lent.claim(exchange.number, Some(route));
+        }
         self.bound(begun.socket, begun.at);
     }
 
@@ -147,7 +165,9 @@ impl Waits {
         }
         let usual = self.routes.get(route);
         if exchange.gated {
+            usual.bound(before);
             let before = before - usual.before.mean();
+            self.late.newest = before;
             self.note_wait(exchange, before);
         } else {
             usual.before.add(before);

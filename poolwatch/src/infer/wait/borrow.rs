@@ -3,8 +3,6 @@
 //! Who asked before the probe came is a stranger: how many these are is taken from the demands of that moment,
 //! and each answer that nobody asked for is one of theirs.
 
-use std::collections::HashMap;
-
 use super::{
     super::{given_up, limits, pools::PoolRef},
     Waited, Waits,
@@ -12,10 +10,12 @@ use super::{
     lending::Lending,
     nanoseconds,
 };
-use crate::event::{Begun, Borrow, Borrowing, Time};
+use crate::event::{Begun, Borrow, Borrowing, HashMap, Time};
 
 /// Time in which a borrower gets a connection that is idle, and both are told of.
 const AT_ONCE: Time = 10_000_000;
+/// The same where no record was lost: a thread that has the connection may have no processor for so long.
+const STALLED: Time = 500_000_000;
 
 /// One that asks.
 #[derive(Clone, Copy, Debug)]
@@ -138,7 +138,7 @@ impl Waits {
 
     /// Nobody asks for a connection while one is idle: what tells of an answer was lost.
     pub(super) fn forget_answered(&mut self, at: Time) {
-        let before = at.saturating_sub(AT_ONCE);
+        let before = at.saturating_sub(if self.loss > 0.0 { AT_ONCE } else { STALLED });
         let idle = |pool: PoolRef| {
             self.lendings.get(&pool).and_then(Lending::idle_from).is_some_and(|from| from <= before)
         };

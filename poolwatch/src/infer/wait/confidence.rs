@@ -47,10 +47,6 @@ impl Method {
     }
 }
 
-/// Samples of the time before borrowing from which it is taken as known.
-const KNOWN: f64 = 30.0;
-/// Share of what varies before a borrowing that may go into an estimate, as measured.
-const VARIES: f64 = 0.65;
 /// Share of the trust that a lost share of the records costs: of what is left when one in twenty is lost, waits are off
 /// by a quarter.
 const LOST: f64 = 10.0;
@@ -84,8 +80,8 @@ impl Waits {
         }
     }
 
-    /// How far to trust a method, `mean` being the mean wait in nanoseconds, and `agreement` that of the integral with
-    /// the waits: where the integral is made of the waits it says nothing, nor where several pools share the demands.
+    /// How far to trust a method, `mean` being the mean wait of those that had to queue, in nanoseconds, and `agreement`
+    /// that of the integral with the waits: where the integral is made of the waits it says nothing, nor where several pools share the demands.
     pub fn confidence(&mut self, method: Method, mean: f64, agreement: f64) -> f64 {
         let several = self.lendings.values().filter(|lending| lending.count() > 0).count() > 1;
         let shared = if several { 0.5 } else { 1.0 };
@@ -94,9 +90,9 @@ impl Waits {
             Method::Uprobe | Method::Pooler | Method::Nothing => 1.0,
             Method::Futex => (1.0 - self.further) * (1.0 - self.further),
             Method::Causal => {
-                self.routes.linked().sqrt() * self.steadiness(mean) * self.grounds() * agreement
+                self.routes.linked().sqrt() * self.steadiness(mean) * self.grounds(mean) * agreement
             }
-            Method::Demand | Method::DemandBlind => self.steadiness(mean) * self.grounds() * agreement,
+            Method::Demand | Method::DemandBlind => self.steadiness(mean) * self.grounds(mean) * agreement,
         };
         let whole = if method == Method::Nothing { 1.0 } else { 1.0 - LOST * self.loss };
         let counted = match method {
@@ -107,13 +103,14 @@ impl Waits {
         (method.trust() * uncertain * shared * whole * counted).clamp(0.0, 1.0)
     }
 
-    /// Close to 1 where the wait is long against what varies before it.
+    /// Close to 1 where the wait is long against what varies before it: all of that may be taken for waiting.
     fn steadiness(&mut self, mean: f64) -> f64 {
         let mean = mean.max(SHORT);
-        mean / (mean + VARIES * self.routes.unsteadiness())
+        mean / (mean + self.routes.unsteadiness())
     }
 
-    fn grounds(&self) -> f64 {
-        (self.routes.samples() as f64 / KNOWN).min(1.0)
+    /// Close to 1 where the usual time before a borrowing is known well enough for waits so long.
+    fn grounds(&mut self, mean: f64) -> f64 {
+        self.routes.grounds(mean.max(SHORT))
     }
 }

@@ -1,9 +1,9 @@
 //! A process's open demands: what it was asked for and has not answered yet.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::{super::limits, lent::ExchangeRef, route::RouteId};
-use crate::event::{SocketId, Time};
+use crate::event::{HashMap, SocketId, Time};
 
 /// Names a demand; never used twice in one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct Before {
     pub idle: Time,
     /// Demands that were served with a connection.
     pub linked: u64,
+    /// Some connection was surely idle then: who borrows begins at once.
+    pub unhindered: bool,
 }
 
 /// Open demands by their sockets.

@@ -12,12 +12,15 @@ use super::{
     lending::{HANDED, Lending, PERHAPS},
     lent::State,
     nanoseconds,
+    outside::Outside,
     rate::Rate,
 };
 use crate::event::{SECOND, Time};
 
 /// How often routes are judged anew.
 const JUDGED: Time = SECOND / 10;
+/// So many that wait are no chance when none is outside on average.
+const CROWD: f64 = 3.0;
 /// Per event, what was learned while a connection was idle fades by so much.
 const FADES: f64 = 0.9999;
 /// What [`PERHAPS`] leaves to the time of a handover.
@@ -38,7 +41,7 @@ pub struct Gauge {
     level: f64,
     at: Time,
     judged: Time,
-    outside: f64,
+    outside: Outside,
     rate: Rate,
     /// Demands outside borrowings, and demands, integrated while a connection was surely idle.
     idle_outside: f64,
@@ -53,6 +56,11 @@ pub struct Gauge {
 }
 
 impl Gauge {
+    /// A demand came whose like usually borrow after so many nanoseconds.
+    pub fn expect(&mut self, before: f64, at: Time) {
+        self.outside.ask(before, at);
+    }
+
     /// A demand came.
     pub fn asked(&mut self, at: Time, readable: bool) {
         self.told = true;
@@ -93,6 +101,19 @@ impl Gauge {
         self.sums.get_mut(&pool).map_or(0, |sums| std::mem::take(&mut sums.silent))
     }
 
+    /// What [`Gauge::level`] has become since the last event: those on their way arrive.
+    fn level_at(&self, at: Time) -> f64 {
+        if self.is_blind() { self.level } else { self.level + self.outside.at(self.at) - self.outside.at(at) }
+    }
+
+    /// The mean of that.
+    fn level_between(&self, from: Time, to: Time) -> f64 {
+        if self.is_blind() {
+            return self.level;
+        }
+        self.level + self.outside.at(from) - self.outside.between(from, to)
+    }
+
     /// Since when some wait without a break.
     pub fn waiting_since(&self, pool: PoolRef) -> Option<Time> {
         self.waiting.get(&pool).copied()
@@ -124,7 +145,7 @@ impl Waits {
     }
 
     fn sum(&mut self, at: Time) {
-        let (from, level) = (self.gauge.at, self.gauge.level);
+        let from = self.gauge.at;
         if at <= from {
             return;
         }
@@ -132,17 +153,18 @@ impl Waits {
         // Better evidence adds each wait as it ends.
         let exact = self.queue.is_pooler() || self.watches_threads();
         for (pool, lending) in &self.lendings {
+            let idle = lending.idle_from();
+            let until = idle.map_or(at, |idle| idle.clamp(from, at));
+            let level = self.gauge.level_between(from, until);
             let sums = self.gauge.sums.entry(*pool).or_default();
-            let lasted = at - from;
-            sums.silent += u64::from(lending.silent()) * lasted;
-            let until = lending.idle_from().map_or(at, |idle| idle.clamp(from, at));
+            sums.silent += u64::from(lending.silent()) * (at - from);
             if lending.is_saturated(from) {
                 sums.saturated = Some(until);
                 if !exact && !self.borrowers.knows(*pool) {
                     sums.pending += level * (until - from) as f64 / f64::from(saturated.max(1));
                 }
             }
-            if lending.idle_from().is_some_and(|idle| idle <= at) {
+            if idle.is_some_and(|idle| idle <= at) {
                 self.gauge.waiting.remove(pool);
             }
         }
@@ -189,7 +211,7 @@ impl Waits {
         if at.saturating_sub(self.gauge.judged) > JUDGED {
             self.forget_astray(at);
             self.routes.judge(self.serves_by_threads());
-            self.gauge.outside = self.routes.outside(at);
+            self.gauge.outside.learn(self.routes.outside(at), at);
             self.gauge.judged = at;
         }
         let (open, outside) = if self.gauge.is_blind() {
@@ -197,9 +219,15 @@ impl Waits {
             let each = if gauge.idle_demands > 0.0 { gauge.idle_outside / gauge.idle_demands } else { 0.0 };
             (self.demands.count() as f64, gauge.rate.at(at) * each)
         } else {
-            (f64::from(self.routes.open()), self.gauge.outside)
+            (f64::from(self.routes.open()), self.gauge.outside.at(at))
         };
         self.gauge.level = open - self.lent_now() - outside;
+        // More wait than can be outside by chance: then a connection that was idle for moments is one that is handed
+        // over. An open demand is seen; that a connection was given back is inferred.
+        let crowded = self.gauge.level > CROWD + 2.0 * outside.max(0.0).sqrt();
+        for lending in self.lendings.values_mut() {
+            lending.crowded = crowded;
+        }
         self.note_waiting(at);
     }
 
@@ -229,7 +257,7 @@ impl Waits {
         if !self.lendings.get(&pool).is_some_and(|lending| lending.is_saturated(at)) {
             return 0.0;
         }
-        (self.gauge.level / f64::from(self.saturated(at).max(1))).max(0.0).round()
+        (self.gauge.level_at(at) / f64::from(self.saturated(at).max(1))).max(0.0).round()
     }
 
     /// Its threads serve a demand each, and their sleeps are told.

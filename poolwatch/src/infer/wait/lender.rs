@@ -3,10 +3,10 @@
 //! A borrower uses what it was granted at once, and on the thread on which it was granted. What it uses shows the
 //! pool; most of such observations decide.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::super::{limits, pools::PoolRef};
-use crate::event::Time;
+use crate::event::{HashMap, Time};
 
 /// Time in which a borrower uses what it was granted.
 const AT_ONCE: Time = 1_000_000;

@@ -11,6 +11,8 @@ use crate::event::{SocketId, Time};
 pub const PERHAPS: Time = 50_000_000;
 /// Time in which a returned connection goes to a waiter, in the quickest libraries and languages.
 pub const HANDED: Time = 2_000_000;
+/// The same where many seem to wait: some libraries hand over by a task, which comes when the others had their turn.
+pub const CROWDED: Time = 50_000_000;
 
 /// The connections of one pool.
 #[derive(Debug, Default)]
@@ -21,8 +23,11 @@ pub struct Lending {
     perhaps: BTreeSet<(Time, SocketId)>,
     lent: u32,
     silent: u32,
+    likely: u32,
     /// Most that were known at once.
     pub most: u32,
+    /// Many seem to wait.
+    pub crowded: bool,
 }
 
 impl Lending {
@@ -32,13 +37,14 @@ impl Lending {
             State::Idle => {
                 self.idle.insert((since, socket));
             }
-            State::Perhaps => {
+            State::Perhaps | State::Likely => {
                 self.perhaps.insert((since, socket));
             }
             State::Busy | State::Transaction | State::Held => {}
         }
         self.lent += u32::from(state.is_lent());
         self.silent += u32::from(state.is_silent());
+        self.likely += u32::from(state == State::Likely);
         self.most = self.most.max(self.count());
     }
 
@@ -48,13 +54,14 @@ impl Lending {
             State::Idle => {
                 self.idle.remove(&(since, socket));
             }
-            State::Perhaps => {
+            State::Perhaps | State::Likely => {
                 self.perhaps.remove(&(since, socket));
             }
             State::Busy | State::Transaction | State::Held => {}
         }
         self.lent = self.lent.saturating_sub(u32::from(state.is_lent()));
         self.silent = self.silent.saturating_sub(u32::from(state.is_silent()));
+        self.likely = self.likely.saturating_sub(u32::from(state == State::Likely));
     }
 
     /// The connection that was answered longest ago of those of which it is not proven that they were returned.
@@ -74,13 +81,18 @@ impl Lending {
 
     /// Since when some connection has surely been idle; `None` = all may be lent.
     pub fn idle_from(&self) -> Option<Time> {
-        self.idle.first().map(|(since, _)| since.saturating_add(HANDED))
+        self.idle.first().map(|(since, _)| since.saturating_add(self.handed()))
+    }
+
+    /// Time after which one that was returned goes to nobody.
+    const fn handed(&self) -> Time {
+        if self.crowded { CROWDED } else { HANDED }
     }
 
     /// Another connection than this one is surely idle at `at`.
     pub fn is_idle_beside(&self, socket: SocketId, at: Time) -> bool {
         let mut others = self.idle.iter().filter(|(_, other)| *other != socket);
-        others.next().is_some_and(|(since, _)| since.saturating_add(HANDED) <= at)
+        others.next().is_some_and(|(since, _)| since.saturating_add(self.handed()) <= at)
     }
 
     /// Connections that are lent.
@@ -88,9 +100,10 @@ impl Lending {
         self.lent
     }
 
-    /// Connections that are lent although nothing on the wire says so.
+    /// Connections that are used although nothing on the wire says so. While many wait, one that was returned would be
+    /// lent anew: its borrower still has it, or the next one does.
     pub const fn silent(&self) -> u32 {
-        self.silent
+        if self.crowded { self.silent + self.likely } else { self.silent }
     }
 
     /// All connections.
@@ -130,6 +143,17 @@ mod tests {
         assert_eq!((lending.lent(), lending.silent()), (1, 1));
         assert_eq!(lending.next_returned(), Some((7 + PERHAPS, ONE)));
         lending.remove(ONE, State::Perhaps, 7);
+        assert_eq!((lending.lent(), lending.silent(), lending.next_returned()), (0, 0, None));
+    }
+
+    #[test]
+    fn what_was_likely_returned_is_used_only_while_many_wait() {
+        let mut lending = Lending::default();
+        lending.add(ONE, State::Likely, 7);
+        assert_eq!((lending.lent(), lending.silent(), lending.is_saturated(8)), (1, 0, true));
+        lending.crowded = true;
+        assert_eq!(lending.silent(), 1);
+        lending.remove(ONE, State::Likely, 7);
         assert_eq!((lending.lent(), lending.silent(), lending.next_returned()), (0, 0, None));
     }
 }

@@ -6,11 +6,11 @@
 
 use std::collections::VecDeque;
 
-use super::{super::pools::PoolRef, demand::DemandId};
-use crate::event::{SocketId, Time};
+use super::{super::pools::PoolRef, demand::DemandId, route::RouteId};
+use crate::event::{SocketId, Time, Turn};
 
 /// Exchanges that are remembered.
-const REMEMBERED: usize = 8;
+const REMEMBERED: usize = 16;
 
 /// How a connection stands with its pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +21,10 @@ pub enum State {
     Busy,
     /// In a transaction.
     Transaction,
-    /// Answered; that it was returned is likely, and not proven.
+    /// Answered; that it was returned is possible, and not proven.
     Perhaps,
+    /// Answered as often as nine of ten borrowings like this one are: most likely it was returned.
+    Likely,
     /// Answered; the library marks what it takes back, and has not marked this.
     Held,
 }
@@ -33,9 +35,14 @@ impl State {
         !matches!(self, Self::Idle)
     }
 
-    /// It is lent although nothing on the wire says so.
+    /// It is used although nothing on the wire says so.
     pub const fn is_silent(self) -> bool {
         matches!(self, Self::Perhaps | Self::Held)
+    }
+
+    /// Its borrower may still have it, and asks nothing of it.
+    pub const fn is_unproven(self) -> bool {
+        matches!(self, Self::Perhaps | Self::Likely | Self::Held)
     }
 }
 
@@ -74,6 +81,8 @@ pub struct Lent {
     pub since: Time,
     /// The newest answer outside a transaction.
     pub answered: Time,
+    /// Who read it, in which turn.
+    pub answered_in: Option<Turn>,
     /// It was lent since it was taken back last.
     pub borrowed: bool,
     /// The exchange that goes on is the library's own.
@@ -82,8 +91,10 @@ pub struct Lent {
     pub boundary: Time,
     /// The first exchange since it was taken back.
     pub first: Option<ExchangeRef>,
-    /// The demand that its newest exchange was for, where a thread serves one at a time.
+    /// The demand that its newest exchange was for, where that is known.
     pub borrower: Option<DemandId>,
+    /// Exchanges from this number on are not known to be anyone's, but the first few where their route is.
+    claimed: (u64, Option<RouteId>),
     current: Option<u64>,
     exchanges: VecDeque<Exchange>,
     next: u64,
@@ -97,11 +108,13 @@ impl Lent {
             state,
             since: at,
             answered: at,
+            answered_in: None,
             borrowed: false,
             marked: false,
             boundary: 0,
             first: None,
             borrower: None,
+            claimed: (0, None),
             current: None,
             exchanges: VecDeque::new(),
             next: 0,
@@ -144,6 +157,39 @@ impl Lent {
     /// How the exchange that goes on ended was not seen.
     pub const fn abandon(&mut self) {
         self.current = None;
+    }
+
+    /// No exchange goes on, and none will of the same borrower, as far as can be told.
+    pub const fn is_quiet(&self) -> bool {
+        self.current.is_none() && !matches!(self.state, State::Transaction)
+    }
+
+    /// Another exchange began after this one.
+    pub const fn is_after(&self, number: u64) -> bool {
+        self.next > number + 1
+    }
+
+    /// How many exchanges there were from this one on; `None` when it is forgotten.
+    pub fn since(&self, from: u64) -> Option<usize> {
+        self.span(from, self.next.checked_sub(1)?)
+    }
+
+    /// Exchanges before `from` are known to be someone's, and those that follow are of this route.
+    pub const fn claim(&mut self, from: u64, route: Option<RouteId>) {
+        self.claimed = (from, route);
+    }
+
+    /// Exchanges before `to` that are not known to be anyone's. `usual` says how many one of a route has.
+    pub fn set_apart(&self, to: u64, usual: impl FnOnce(RouteId) -> Option<usize>) -> Vec<Exchange> {
+        let (from, route) = self.claimed;
+        let own = route.map_or(0, |route| usual(route).unwrap_or(REMEMBERED) as u64);
+        let from = from.saturating_add(own);
+        let free = |exchange: &&Exchange| {
+            (from..to).contains(&exchange.itself.number)
+                && exchange.ended.is_some()
+                && exchange.returns.is_none_or(|first| first.number >= from)
+        };
+        self.exchanges.iter().filter(free).copied().collect()
     }
 
     /// A remembered exchange.
@@ -197,9 +243,9 @@ mod tests {
 
     #[test]
     fn old_exchanges_are_forgotten() {
-        let lent = lent(20);
-        assert_eq!(lent.span(0, 19), None);
+        let lent = lent(28);
+        assert_eq!(lent.span(0, 27), None);
         assert!(lent.exchange(12).is_some());
-        assert_eq!(lent.first_of(19, 99, 0).map(|first| first.number), Some(12));
+        assert_eq!(lent.first_of(27, 99, 0).map(|first| first.number), Some(12));
     }
 }

@@ -11,8 +11,9 @@
 //! | `lent.rs`, `lending.rs` | each connection as it is lent; the idle ones of a pool in order |
 //! | `begin.rs`, `answer.rs`, `serve.rs` | what a request, its answer, a demand and its response do: the links |
 //! | `unlent.rs`, `astray.rs` | demands that were served without a connection: borrowers that gave up; those that nobody serves |
+//! | `late.rs` | demands and borrowings that no turn links |
 //! | `park.rs`, `queue.rs`, `borrow.rs`, `lender.rs` | better evidence: sleeping threads, a pooler's clients, probes in the pool's library |
-//! | `gauge.rs`, `rate.rs` | how many wait now, and the integral of it; how often demands come |
+//! | `gauge.rs`, `outside.rs`, `rate.rs` | how many wait now, and the integral of it; how many are on their way; how often demands come |
 //! | `tally.rs`, `agreement.rs`, `confidence.rs`, `waiting.rs` | waits of the last 60 s; how far to trust them; what a pool is told |
 
 mod agreement;
@@ -23,9 +24,12 @@ mod borrow;
 mod confidence;
 mod demand;
 mod gauge;
+mod late;
 mod lender;
 mod lending;
+mod lengths;
 mod lent;
+mod outside;
 mod park;
 mod queue;
 mod rate;
@@ -38,7 +42,7 @@ mod turns;
 mod unlent;
 mod waiting;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 pub use self::{
     answer::Answered,
@@ -49,6 +53,7 @@ use self::{
     borrow::Borrowers,
     demand::Demands,
     gauge::Gauge,
+    late::Late,
     lending::Lending,
     lent::{Lent, State},
     park::Parkings,
@@ -58,7 +63,7 @@ use self::{
     turns::Turns,
 };
 use super::{given_up::Patience, pools::PoolRef};
-use crate::event::{SocketId, Time};
+use crate::event::{HashMap, SocketId, Time};
 
 /// Weight of one observation in a share that follows the newest ones.
 const NEWEST: f64 = 0.02;
@@ -90,17 +95,22 @@ pub struct Waits {
     foreign: f64,
     /// Borrowings that are not their demand's first: how long these waited is not known.
     further: f64,
+    /// Responses that came after the connection's next request.
+    belated: f64,
     /// Demands that cannot be counted: several at a time on one socket.
     uncountable: f64,
     /// Turns from reading a demand to its first request.
     starts: Turns,
     /// Turns from reading an answer to the response.
     ends: Turns,
+    /// Turns from reading an answer to the connection's next request, where that came at once.
+    handovers: Turns,
     marks: u64,
     answers: u64,
     /// First letter and length of exchanges that are a library's own.
     returns: Vec<(u8, u32)>,
     parkings: Parkings,
+    late: Late,
     queue: Queue,
     borrowers: Borrowers,
     gauge: Gauge,
@@ -108,6 +118,8 @@ pub struct Waits {
     patience: Patience,
     /// A connection could not be made last.
     failed: Option<Time>,
+    /// The newest beginning of a request.
+    newest_begin: Time,
     /// Borrowers that gave up.
     gave_up: Vec<Waited>,
     /// Demands that were served with a connection.

@@ -3,7 +3,7 @@
 //! A client's request is forwarded in the turn in which it was read, when a connection is free. Else it waits, and
 //! the next free connection goes to whoever waits longest. A client in a transaction has its connection already.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::{
     Waits,
@@ -11,7 +11,7 @@ use super::{
     lent::ExchangeRef,
     thread::Last,
 };
-use crate::event::{Begun, Demand, Protocol, SocketId};
+use crate::event::{Begun, Demand, HashMap, Protocol, SocketId};
 
 /// Clients that wait, in their order.
 #[derive(Debug, Default)]

@@ -1,9 +1,10 @@
 //! What is learned of each route: whether it borrows connections, and what it does before and after that.
 
-use std::collections::BTreeMap;
+mod table;
 
 use super::{
-    super::{given_up::Habit, limits},
+    super::given_up::{Habit, Wait},
+    lengths::Lengths,
     rate::Rate,
     samples::Samples,
 };
@@ -15,10 +16,19 @@ const HALVED: f64 = 2000.0;
 const ENOUGH: f64 = 5.0;
 /// Share of a route's demands whose borrowings are recognised, from which one without is a rare thing.
 const SHOWN: f64 = 0.8;
-/// Borrowings of several exchanges from which the usual number is learned.
-const SURE: u32 = 5;
-/// Exchanges of one borrowing that are told apart.
-const LENGTHS: usize = 8;
+/// Links of a route, as a share of its demands, from which they are its own: of one whose responses come later, or that
+/// borrows nothing, some fall into an answer's turn by chance.
+const USUAL: f64 = 0.3;
+/// Where one of so many cannot have waited, the others did not either.
+const QUICK: u32 = 4;
+/// Waits of a route that are remembered until it is seen to borrow.
+const DOUBTFUL: usize = 64;
+/// Samples of the time before borrowing from which it is known by their error alone.
+const SURE_OF_BEFORE: f64 = 5.0;
+/// How far it is known at best where none came while a connection was idle.
+const BOUNDED: f64 = 0.95;
+
+pub use table::Routes;
 
 /// A route; 0 stands for all that cannot be read, and for those that found no room.
 pub type RouteId = u32;
@@ -31,13 +41,25 @@ pub struct Route {
     borrows: bool,
     /// Read → first request, of demands that did not wait.
     pub before: Samples,
+    /// The shortest time from a demand to its first request, or to its response, of those that may have waited.
+    least: Option<f64>,
     /// Last answer → response.
     pub after: Samples,
     served: f64,
     linked: f64,
+    /// Served demands that came while a connection was idle, and those of them that were seen to begin at once.
+    unhindered: f64,
     fresh: f64,
     rate: Rate,
-    lengths: [u32; LENGTHS],
+    /// Demands that were served without a link: later than it takes to wait for a connection, and sooner.
+    queued: u32,
+    quick: u32,
+    /// Waits in vain, if it borrows at all.
+    doubtful: Vec<Wait>,
+    /// Exchanges of a borrowing, both ends being certain.
+    lengths: Lengths,
+    /// The same from the last proven return of the connection on: borrowers that were not recognised may be among them.
+    spans: Lengths,
 }
 
 impl Route {
@@ -46,19 +68,56 @@ impl Route {
         self.open += 1;
     }
 
+    /// It borrows connections.
+    pub const fn borrows(&self) -> bool {
+        self.borrows
+    }
+
     /// A demand was served.
-    pub fn served(&mut self) {
+    pub fn served(&mut self, unhindered: bool) {
         self.served += 1.0;
+        self.unhindered += f64::from(u8::from(unhindered));
         if self.served > HALVED {
             self.served /= 2.0;
             self.linked /= 2.0;
+            self.unhindered /= 2.0;
             self.fresh /= 2.0;
         }
+    }
+
+    /// One that was served says nothing of the others: it waited for a connection in vain, perhaps. Before any was seen to
+    /// borrow, that is left open.
+    pub fn set_aside(&mut self, wait: Wait) {
+        self.served = (self.served - 1.0).max(0.0);
+        if !self.has_borrowed() && self.doubtful.len() < DOUBTFUL {
+            self.doubtful.push(wait);
+        }
+    }
+
+    /// Those that were set aside before any was seen to borrow.
+    pub fn take_doubtful(&mut self) -> Vec<Wait> {
+        if self.has_borrowed() { std::mem::take(&mut self.doubtful) } else { Vec::new() }
+    }
+
+    /// Some that were set aside waited in vain: they would have borrowed.
+    pub fn take_back(&mut self, number: usize) {
+        self.served += number as f64;
+        self.linked += number as f64;
+    }
+
+    /// Some of its demands were seen to borrow.
+    pub fn has_borrowed(&self) -> bool {
+        self.linked >= 1.0
     }
 
     /// A demand's borrowing was recognised by its end.
     pub fn link(&mut self) {
         self.linked += 1.0;
+    }
+
+    /// Its borrowings are usually recognised by their ends: else most of those that are recognised are another's.
+    pub fn is_linked(&self) -> bool {
+        self.linked > USUAL * self.served + 1.0
     }
 
     /// A demand's borrowing was recognised by its start.
@@ -68,16 +127,33 @@ impl Route {
 
     /// A borrowing of which both ends are certain had so many exchanges.
     pub fn measure(&mut self, exchanges: usize) {
-        if let Some(count) = self.lengths.get_mut(exchanges.min(LENGTHS - 1)) {
-            *count += 1;
-        }
+        self.lengths.add(exchanges);
     }
 
-    /// The usual number of exchanges; `None` before it is known.
+    /// A borrowing of which the end is certain had at most so many.
+    pub fn measure_most(&mut self, exchanges: usize) {
+        self.spans.add(exchanges);
+    }
+
+    /// The usual number of exchanges; `None` before it is known. Where no start was ever certain, as when something
+    /// comes before the pool, it is the most frequent span between two returns: those that hold another's are fewer.
     pub fn usual(&self) -> Option<usize> {
-        let known = self.lengths.iter().sum::<u32>() >= SURE;
-        let (length, _) = self.lengths.iter().enumerate().rev().max_by_key(|(_, count)| **count)?;
-        known.then_some(length)
+        self.lengths.usual().or_else(|| self.spans.usual())
+    }
+
+    /// The number of exchanges that nine of ten of its borrowings do not exceed; `None` before it is known.
+    pub fn most(&self) -> Option<usize> {
+        self.lengths.most()
+    }
+
+    /// One was served without a link, and may have waited with others or cannot have. Whether those of the route seem to.
+    pub const fn queues(&mut self, may: bool) -> bool {
+        if may {
+            self.queued = self.queued.saturating_add(1);
+        } else {
+            self.quick = self.quick.saturating_add(1);
+        }
+        self.quick.saturating_mul(QUICK) <= self.queued
     }
 
     /// Whether its demands borrow, as far as that is known.
@@ -93,94 +169,25 @@ impl Route {
         }
     }
 
-    /// Time of one demand outside its borrowing, in nanoseconds.
-    pub fn outside(&mut self) -> f64 {
-        self.before.mean() + self.after.mean()
-    }
-}
-
-/// All routes of one process.
-#[derive(Debug, Default)]
-pub struct Routes {
-    table: BTreeMap<RouteId, Route>,
-    open: u32,
-}
-
-impl Routes {
-    /// The number under which a route is kept: itself, where there is room.
-    pub fn admit(&mut self, route: RouteId) -> RouteId {
-        let known = self.table.contains_key(&route);
-        let kept = if known || self.table.len() < limits::ROUTES { route } else { 0 };
-        self.table.entry(kept).or_insert_with(|| Route { borrows: true, ..Route::default() });
-        kept
+    /// Time until its demands usually borrow, in nanoseconds; 0 if they do not.
+    pub fn comes_after(&mut self) -> f64 {
+        if self.borrows { self.before.mean() } else { 0.0 }
     }
 
-    /// A demand came.
-    pub fn ask(&mut self, route: RouteId, at: Time) {
-        let route = self.get(route);
-        route.ask(at);
-        let borrows = route.borrows;
-        self.open += u32::from(borrows);
+    /// One that may have waited took so long from its demand to its first request, or to its response where that is not
+    /// known.
+    pub fn bound(&mut self, before: f64) {
+        self.least = Some(self.least.map_or(before, |least| least.min(before)));
     }
 
-    /// A demand is over.
-    pub fn close(&mut self, route: RouteId) {
-        let route = self.get(route);
-        route.open = route.open.saturating_sub(1);
-        let borrows = route.borrows;
-        self.open = self.open.saturating_sub(u32::from(borrows));
-    }
-
-    /// A route.
-    pub fn get(&mut self, route: RouteId) -> &mut Route {
-        self.table.entry(route).or_insert_with(|| Route { borrows: true, ..Route::default() })
-    }
-
-    /// Judges anew which routes borrow; `threads` = one thread serves one demand at a time.
-    pub fn judge(&mut self, threads: bool) {
-        let sure = |route: &&Route| route.linked > 0.5 * route.served;
-        let served: f64 = self.table.values().filter(sure).map(|route| route.served).sum();
-        let fresh: f64 = self.table.values().filter(sure).map(|route| route.fresh).sum();
-        let least = (0.3 * fresh / served.max(1.0)).max(0.02);
-        for route in self.table.values_mut() {
-            let by_end = route.linked > 0.3 * route.served;
-            let by_start = !threads && route.fresh > least * route.served;
-            route.borrows = route.served < ENOUGH || by_end || by_start;
-        }
-        self.open = self.table.values().filter(|route| route.borrows).map(|route| route.open).sum();
-    }
-
-    /// Demands outside their borrowing on average, by Little's law.
-    pub fn outside(&mut self, at: Time) -> f64 {
-        let borrowing = self.table.values_mut().filter(|route| route.borrows);
-        borrowing.map(|route| route.rate.at(at) * route.outside()).sum()
-    }
-
-    /// Open demands of routes that borrow.
-    pub const fn open(&self) -> u32 {
-        self.open
-    }
-
-    /// Standard deviation of the time before borrowing, over the demands of all routes that borrow, in nanoseconds.
-    pub fn unsteadiness(&mut self) -> f64 {
-        let borrowing = self.table.values_mut().filter(|route| route.borrows && route.before.count() > 0);
-        let (sum, weight) = borrowing.fold((0.0, 0.0), |(sum, weight), route| {
-            (sum + route.served * route.before.deviation(), weight + route.served)
-        });
-        if weight > 0.0 { sum / weight } else { 0.0 }
-    }
-
-    /// Share of the served demands of borrowing routes whose borrowing was recognised.
-    pub fn linked(&self) -> f64 {
-        let borrowing = self.table.values().filter(|route| route.borrows);
-        let (linked, served) = borrowing
-            .fold((0.0, 0.0), |(linked, served), route| (linked + route.linked, served + route.served));
-        if served > 0.0 { (linked / served).min(1.0) } else { 0.0 }
-    }
-
-    /// Samples that the time outside borrowings rests on.
-    pub fn samples(&self) -> usize {
-        self.table.values().filter(|route| route.borrows).map(|route| route.before.count()).sum()
+    /// How well the time before borrowing is known, against a mean wait in nanoseconds: by its standard error, and where
+    /// there are too few samples, because it is no longer than what the quickest took that waited.
+    fn grounds(&mut self, mean: f64) -> f64 {
+        let samples = self.before.count() as f64;
+        let error = (self.before.mean() + self.before.deviation()) / samples.sqrt().max(1.0);
+        let known = (samples / SURE_OF_BEFORE).min(1.0) * mean / (mean + error);
+        let bounded = self.least.map_or(0.0, |least| BOUNDED * mean / (mean + least));
+        known.max(bounded)
     }
 }
 
@@ -189,31 +196,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_route_that_never_borrows_is_told_apart() {
-        let mut routes = Routes::default();
-        for (route, links) in [(1, true), (2, false)] {
-            assert_eq!(routes.admit(route), route);
-            for at in 0..20 {
-                routes.ask(route, at);
-                routes.get(route).served();
-                if links {
-                    routes.get(route).link();
-                    routes.get(route).start();
-                }
-            }
+    fn the_usual_length_is_known_without_a_certain_start() {
+        let mut route = Route::default();
+        assert_eq!(route.usual(), None);
+        for span in [1, 3, 1, 1, 3, 1] {
+            route.measure_most(span);
         }
-        assert_eq!(routes.open(), 40);
-        routes.judge(false);
-        assert_eq!((routes.open(), routes.linked()), (20, 1.0));
+        assert_eq!(route.usual(), Some(1));
+        (0..5).for_each(|_| route.measure(2));
+        assert_eq!(route.usual(), Some(2));
     }
 
     #[test]
-    fn further_routes_share_one_entry() {
-        let mut routes = Routes::default();
-        for route in 1..=256 {
-            assert_eq!(routes.admit(route), route);
+    fn who_is_often_served_sooner_than_others_wait_does_not_queue() {
+        let mut route = Route::default();
+        assert!(!route.queues(false));
+        (0..8).for_each(|_| _ = route.queues(true));
+        assert!(route.queues(true));
+        assert!(route.queues(false) && !route.queues(false));
+    }
+
+    #[test]
+    fn few_links_of_a_route_are_chance() {
+        let mut route = Route::default();
+        for n in 0..20 {
+            route.served(true);
+            if n % 5 == 0 {
+                route.link();
+            }
         }
-        assert_eq!(routes.admit(9_999), 0);
-        assert_eq!(routes.admit(3), 3);
+        assert!(!route.is_linked());
+        (0..10).for_each(|_| route.link());
+        assert!(route.is_linked());
     }
 }

@@ -12,6 +12,8 @@ use crate::event::{Demand, Served, Time, Turn};
 
 /// An answer that is older says nothing about turns.
 const RECENT: Time = 8_000_000;
+/// Share of responses after the next borrower's request below which these are not the answer's.
+const SELDOM: f64 = 0.1;
 /// More exchanges than any borrowing is remembered with.
 const ANY: usize = 99;
 
@@ -44,6 +46,7 @@ impl Waits {
         };
         let route = self.routes.admit(route);
         self.routes.ask(route, demand.at);
+        self.gauge.expect(self.routes.get(route).comes_after(), demand.at);
         self.routes.close(0);
         if let Some(open) = self.demands.of(demand.socket) {
             open.route = route;
@@ -54,10 +57,12 @@ impl Waits {
         let route = self.routes.admit(demand.route.unwrap_or(0));
         let thread = demand.turn.thread;
         let overlaps = self.take_turns(thread);
-        let before = Before { idle: self.gauge.idle(), linked: self.linked };
+        let unhindered = self.saturated(demand.at) == 0;
+        let before = Before { idle: self.gauge.idle(), linked: self.linked, unhindered };
         let Some(id) = self.demands.add(demand.socket, demand.at, thread, route, before) else { return };
         self.routes.ask(route, demand.at);
         self.gauge.asked(demand.at, demand.route.is_some());
+        self.gauge.expect(self.routes.get(route).comes_after(), demand.at);
         self.queue.ask(demand, id);
         if let Some(thread) = self.threads.meet(thread, demand.at) {
             follow(&mut self.overlapping, overlaps || thread.open > 0);
@@ -81,9 +86,12 @@ impl Waits {
     }
 
     fn respond(&mut self, open: &Open, turn: Turn, at: Time) {
+        if let Some(thread) = self.threads.get_mut(open.thread) {
+            self.parkings.settle(thread);
+        }
         follow(&mut self.foreign, open.thread != turn.thread);
         let route = self.routes.get(open.route);
-        route.served();
+        route.served(open.before.unhindered);
         self.served += u64::from(route.habit() != Habit::Spares);
         if self.queue.is_pooler() {
             self.count_linked(open);
@@ -96,7 +104,9 @@ impl Waits {
         };
         if linked {
             self.count_linked(open);
+            self.recall(open.route, at);
         } else if open.start.is_none() {
+            self.routes.get(open.route).bound(at.saturating_sub(open.at) as f64);
             self.serve_unlent(open, at);
         }
         self.free(open);
@@ -117,7 +127,11 @@ impl Waits {
         let Some(socket) = open.lent else { return false };
         self.routes.get(open.route).link();
         let Some(lent) = self.lent.get_mut(&socket) else { return true };
-        if lent.state.is_silent() && lent.borrower == Some(open.id) {
+        let exchanges = open.start.filter(|_| lent.borrower == Some(open.id));
+        if let Some(exchanges) = exchanges.and_then(|start| lent.since(start.number)) {
+            self.routes.get(open.route).measure(exchanges);
+        }
+        if lent.state.is_unproven() && lent.borrower == Some(open.id) {
             lent.borrowed = false;
             let answered = lent.answered;
             self.routes.get(open.route).after.add(at.saturating_sub(answered) as f64);
@@ -137,32 +151,44 @@ impl Waits {
         while thread.answers.front().is_some_and(|answer| answer.nth.saturating_add(usual) < turn.nth) {
             thread.answers.pop_front();
         }
+        let lent = &self.lent;
         let own = |answer: &Answer| {
+            let asked = lent.get(&answer.socket).and_then(|lent| lent.exchange(answer.exchange));
             answer.nth.saturating_add(usual) == turn.nth
-                && answer.at > open.at
+                // What was asked of the database before is another's.
+                && asked.is_some_and(|exchange| exchange.itself.begun >= open.at)
                 && open.lent.is_none_or(|lent| lent == answer.socket)
         };
         let mut places = thread.answers.iter().enumerate().filter(|(_, answer)| own(answer));
         let place = if usual == 0 { places.next_back() } else { places.next() };
         let Some(answer) = place.map(|(place, _)| place).and_then(|place| thread.answers.remove(place))
         else {
-            // No sample: those that can be recognised by their start alone did not wait.
-            return false;
+            return self.respond_late(open, at);
         };
-        self.routes.get(open.route).link();
-        self.link(open, &answer, at);
+        // The response comes before the next borrower's request in some libraries, and a timer's after it.
+        let belated = self.lent.get(&answer.socket).is_some_and(|lent| lent.is_after(answer.exchange));
+        let foreign = belated && self.belated < SELDOM;
+        follow(&mut self.belated, belated);
+        if foreign {
+            return self.respond_late(open, at);
+        }
+        let route = self.routes.get(open.route);
+        route.link();
+        if route.is_linked() {
+            self.link(open, &answer, at);
+        }
         true
     }
 
     fn link(&mut self, open: &Open, answer: &Answer, at: Time) {
         let usual = self.routes.get(open.route).usual();
         let Some(lent) = self.lent.get_mut(&answer.socket) else { return };
-        let returned = lent.state == State::Perhaps && lent.answered == answer.at;
+        let returned = matches!(lent.state, State::Perhaps | State::Likely) && lent.answered == answer.at;
         if returned {
             lent.borrowed = false;
         }
         let Some(exchange) = lent.exchange(answer.exchange).copied() else { return };
-        let mut measured = None;
+        let (mut measured, mut most) = (None, None);
         let start = if let Some(first) = exchange.returns {
             Some(open.start.unwrap_or(first))
         } else {
@@ -170,6 +196,9 @@ impl Waits {
             measured = known.and_then(|start| lent.span(start.number, answer.exchange));
             let since = lent.boundary.max(open.at);
             lent.boundary = lent.boundary.max(answer.at);
+            most = lent
+                .first_of(answer.exchange, ANY, since)
+                .and_then(|first| lent.span(first.number, answer.exchange));
             known
                 .filter(|_| measured.is_some())
                 .or_else(|| lent.first_of(answer.exchange, usual.unwrap_or(ANY), since))
@@ -178,9 +207,16 @@ impl Waits {
             self.place(answer.socket, State::Idle, answer.at);
         }
         let Some(start) = start else { return };
+        self.set_apart(answer.socket, start.number, at);
+        if let Some(lent) = self.lent.get_mut(&answer.socket) {
+            lent.claim(answer.exchange + 1, None);
+        }
         let route = self.routes.get(open.route);
         if let Some(exchanges) = measured {
             route.measure(exchanges);
+        }
+        if let Some(exchanges) = most {
+            route.measure_most(exchanges);
         }
         route.after.add(at.saturating_sub(answer.at) as f64);
         self.conclude(start, open.route, start.begun as f64 - open.at as f64);

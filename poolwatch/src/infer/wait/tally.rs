@@ -23,6 +23,8 @@ const OF: u64 = 20;
 struct Slice {
     number: Time,
     sums: Sums,
+    /// Those that had to queue: none was idle.
+    queued: u64,
     longest: f64,
     classes: Box<[u32; CLASSES]>,
 }
@@ -41,6 +43,7 @@ impl Tally {
         let Some(slice) = self.slice(at) else { return };
         slice.sums.count += 1;
         slice.sums.waited += took;
+        slice.queued += u64::from(took.abs() > 0.0);
         slice.longest = slice.longest.max(took);
         if let Some(class) = slice.classes.get_mut(class(took)) {
             *class += 1;
@@ -69,7 +72,7 @@ impl Tally {
         let number = at / SLICE;
         if self.slices.last().is_none_or(|slice| slice.number < number) {
             let classes = Box::new([0; CLASSES]);
-            self.slices.push(Slice { number, sums: Sums::default(), longest: 0.0, classes });
+            self.slices.push(Slice { number, sums: Sums::default(), queued: 0, longest: 0.0, classes });
             if self.slices.len() > SLICES {
                 self.slices.remove(0);
             }
@@ -101,10 +104,11 @@ impl Tally {
         })
     }
 
-    /// Mean wait of the last minute, 0 without any.
-    pub fn mean(&self, now: Time) -> f64 {
-        let Sums { count, waited, .. } = self.sums(now);
-        if count == 0 { 0.0 } else { waited / count as f64 }
+    /// Mean wait of those of the last minute that had to queue, 0 without any. Only their waits are estimates: an idle
+    /// connection costs no time.
+    pub fn mean_of_queued(&self, now: Time) -> f64 {
+        let queued: u64 = self.newest(now).map(|slice| slice.queued).sum();
+        if queued == 0 { 0.0 } else { self.sums(now).waited / queued as f64 }
     }
 
     /// Sums of the last minute.
@@ -189,6 +193,9 @@ mod tests {
         let mut tally = Tally::default();
         tally.add(0, -2e6);
         tally.add(0, 4e6);
-        assert!((tally.mean(1) - 1e6).abs() < 1e-9);
+        tally.add(0, 0.0);
+        assert!((tally.mean_of_queued(1) - 1e6).abs() < 1e-9);
+        let shown = tally.shown(1, "causal", 1.0).unwrap();
+        assert!((shown.mean - 2e-3 / 3.0).abs() < 1e-9);
     }
 }

@@ -1,9 +1,9 @@
 //! What each thread of a process read last: by that, a demand and a borrowing of one turn are known to be one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::{super::limits, demand::DemandId};
-use crate::event::{SECOND, SocketId, Time, Turn};
+use crate::event::{HashMap, SECOND, SocketId, Time, Turn};
 
 /// Reads that a thread remembers of each kind.
 const READS: usize = 16;
@@ -35,6 +35,17 @@ pub struct Answer {
     pub at: Time,
 }
 
+/// A sleep that ended by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Overslept {
+    /// Where it slept.
+    pub address: u64,
+    /// Since when.
+    pub since: Time,
+    /// It ended.
+    pub until: Time,
+}
+
 /// One thread.
 #[derive(Debug, Default)]
 pub struct Thread {
@@ -52,6 +63,8 @@ pub struct Thread {
     pub open: u32,
     /// Since when it sleeps, and whether such sleeps end by themselves.
     pub asleep: Option<(Time, bool)>,
+    /// Its sleep that ended by itself last.
+    pub overslept: Option<Overslept>,
     seen: Time,
 }
 
@@ -101,6 +114,11 @@ impl Threads {
     }
 
     /// A thread that is known.
+    pub fn get(&self, thread: u32) -> Option<&Thread> {
+        self.table.get(&thread)
+    }
+
+    /// The same, to be changed.
     pub fn get_mut(&mut self, thread: u32) -> Option<&mut Thread> {
         self.table.get_mut(&thread)
     }

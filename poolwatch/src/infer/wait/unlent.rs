@@ -5,10 +5,14 @@
 //! pool's library, which knows better.
 
 use super::{
-    super::{given_up::Wait, pools::PoolRef},
+    super::{
+        given_up::{Habit, Wait},
+        pools::PoolRef,
+    },
     Waited, Waits,
     demand::Open,
     nanoseconds,
+    route::RouteId,
 };
 use crate::event::Time;
 
@@ -40,14 +44,23 @@ impl Waits {
         }
         let Some(pool) = self.waited_for(at).filter(|pool| !self.borrowers.knows(*pool)) else { return };
         let wait = self.stretch(open.at, at, open.before.idle);
+        // Nobody in this process asked the database anything meanwhile.
+        let surely = self.newest_begin < open.at;
         let route = self.routes.get(open.route);
         let before = nanoseconds(route.before.mean());
-        let gave_up = self.patience.answered(&wait, route.habit(), before);
+        let habit = route.habit();
+        let in_vain = surely && habit != Habit::Spares && wait.is_long();
+        let habit = if in_vain && route.has_borrowed() { Habit::Shows } else { habit };
+        let gave_up = self.patience.answered(&wait, habit, before);
+        // They would have borrowed: a route does not become one that needs no connection by giving up.
         if gave_up == 0 {
+            if in_vain {
+                route.set_aside(wait);
+            }
             return;
         }
-        // They would have borrowed: a route does not become one that needs no connection by giving up.
-        (0..gave_up).for_each(|_| route.link());
+        route.link();
+        route.take_back(gave_up - 1);
         let waited = at.saturating_sub(open.at).saturating_sub(before);
         self.gave_up.extend(std::iter::repeat_n(Waited { pool, took: waited as f64 }, gave_up));
         if self.watches_threads() {
@@ -55,6 +68,25 @@ impl Waits {
         }
         if let Some(address) = open.overslept {
             self.parkings.forgive(address);
+        }
+    }
+
+    /// One of a route was seen to borrow: so would those have that waited in vain before.
+    pub(super) fn recall(&mut self, route: RouteId, at: Time) {
+        let doubtful = self.routes.get(route).take_doubtful();
+        if doubtful.is_empty() {
+            return;
+        }
+        let pool = self.waited_for(at);
+        let route = self.routes.get(route);
+        let before = nanoseconds(route.before.mean());
+        for wait in doubtful {
+            let gave_up = self.patience.answered(&wait, Habit::Shows, before);
+            route.take_back(gave_up);
+            if let Some(pool) = pool {
+                let waited = Waited { pool, took: wait.took().saturating_sub(before) as f64 };
+                self.gave_up.extend(std::iter::repeat_n(waited, gave_up));
+            }
         }
     }
 

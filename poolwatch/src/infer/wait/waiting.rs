@@ -3,11 +3,11 @@
 use super::{
     super::{
         pools::PoolRef,
-        snapshot::{Connections, Inferred, Waits as Shown},
+        snapshot::{Inferred, Waits as Shown},
     },
     Tally, Waits,
     confidence::Method,
-    lending::Lending,
+    lending::{CROWDED, Lending},
 };
 use crate::event::Time;
 
@@ -40,11 +40,13 @@ impl Elapsed {
 }
 
 impl Waiting {
-    /// What follows from the connections alone: nobody waits while one is idle.
-    pub fn by_logic(connections: &Connections) -> Self {
+    /// What follows from the connections alone, some having been idle without a break: nobody waits at `at`. One that
+    /// is idle for moments is handed over.
+    pub fn by_logic(idle_since: Option<Time>, at: Time) -> Self {
         let nobody =
             Inferred { value: 0.0, evidence: Method::Nothing.as_str(), confidence: Method::Nothing.trust() };
-        Self { pending: (connections.idle > 0).then_some(nobody), ..Self::default() }
+        let idle = idle_since.is_some_and(|since| since.saturating_add(CROWDED) <= at);
+        Self { pending: idle.then_some(nobody), ..Self::default() }
     }
 }
 
@@ -84,7 +86,7 @@ impl Waits {
 
     /// What the pool is told at `at`, its waits of the last minute being in `tally`.
     pub fn waiting(&mut self, pool: PoolRef, tally: &Tally, at: Time) -> Waiting {
-        let (mean, agreement) = (tally.mean(at), tally.sums(at).agreement());
+        let (mean, agreement) = (tally.mean_of_queued(at), tally.sums(at).agreement());
         let value = self.waiting_now(pool, at);
         let never = self.gauge.saturated(pool).is_none() && value == 0.0;
         let method = if never { Method::Nothing } else { self.method_of_pending(pool) };

@@ -13,8 +13,6 @@ mod said;
 mod tests;
 mod told;
 
-use std::collections::HashMap;
-
 use poolwatch_ebpf::wire::{
     BOUND, Execute, Header, Message, Request as RequestRecord, Statement as StatementRecord, flags,
 };
@@ -26,7 +24,7 @@ use self::{
     told::Told,
 };
 use crate::{
-    event::{Event, Outcome, Request, RequestKind, SocketId, SqlState, Statement, Transaction},
+    event::{Event, HashMap, Outcome, Request, RequestKind, SocketId, SqlState, Statement, Transaction},
     postgres::{sql::Reader, tag},
 };
 
@@ -69,7 +67,7 @@ impl Sessions {
             forgotten: 0,
             refused: 0,
         };
-        Self { dialogues: HashMap::new(), shared, told: Told::default(), strangers: 0 }
+        Self { dialogues: HashMap::default(), shared, told: Told::default(), strangers: 0 }
     }
 
     /// A piece of a message was sent.

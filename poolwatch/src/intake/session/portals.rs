@@ -3,12 +3,12 @@
 //! Every Bind makes a new binding with a number of its own, so that an answer in flight finds the
 //! binding that it is about though the portal's name means another one by then.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use poolwatch_ebpf::wire::name_hash;
 
 use crate::{
-    event::{Query, Time},
+    event::{HashMap, Query, Time},
     postgres::sql::Script,
 };
 

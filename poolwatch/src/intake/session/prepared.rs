@@ -2,10 +2,8 @@
 //!
 //! A name that is not here any more, or never was, has an unknown text; nothing is guessed.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use crate::event::HashMap;
+use std::{collections::VecDeque, sync::Arc};
 
 use super::room::Room;
 use crate::postgres::sql::Script;

@@ -150,8 +150,9 @@ impl<'a> Tokens<'a> {
             return (Kind::Digits, digits, false);
         }
         let mut end = self.run(start, goes_on);
-        let decimal = !self.byte(start + 1).is_ascii_alphabetic() || digits > start + 1;
-        if decimal && matches!(self.byte(end - 1), b'e' | b'E') && matches!(self.byte(end), b'+' | b'-') {
+        let based = self.byte(start) == b'0'
+            && matches!(self.byte(start + 1), b'x' | b'X' | b'o' | b'O' | b'b' | b'B');
+        if !based && matches!(self.byte(end - 1), b'e' | b'E') && matches!(self.byte(end), b'+' | b'-') {
             end = self.run(end + 1, goes_on);
         }
         (Kind::Number, end, false)

@@ -4,7 +4,8 @@
 // A page says how long everything takes: `ms` the query (for `/tx` and `/held` halved round a pause of `gap`),
 // `pre` before the pool is asked, `post` after the connection is back; all in milliseconds.
 // GET /truth   `S at used idle waiting total` each 10 ms by the library's own count, `-` where it has none;
-// `B asked got back route end` for each borrower. Nanoseconds of CLOCK_MONOTONIC.
+// `B asked got back route end` for each borrower; `W at waited borrowers`, what the library counted of all waits so far
+// (in microseconds) whenever this page was asked for. Nanoseconds of CLOCK_MONOTONIC.
 package rig
 
 import (
@@ -41,6 +42,8 @@ type Pool struct {
 	Counters func() [4]string
 	// Silent pools note their borrowers themselves.
 	Silent bool
+	// Waited is what the library counted of all waits so far, in microseconds, and of how many borrowers; nil if it does not.
+	Waited func() (int64, int64, error)
 }
 
 var (
@@ -156,6 +159,14 @@ func answer(response http.ResponseWriter, request *http.Request) {
 }
 
 func truth(response http.ResponseWriter, _ *http.Request) {
+	if pool.Waited != nil {
+		waited, borrowers, err := pool.Waited()
+		if err != nil {
+			http.Error(response, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		Note(fmt.Sprintf("W %d %d %d", Now(), waited, borrowers))
+	}
 	lock.Lock()
 	text := strings.Join(rows, "\n") + "\n"
 	lock.Unlock()

@@ -2,14 +2,16 @@
 //
 // It starts PgBouncer (PGBOUNCER is its path) in transaction mode with a pool of POOL, and prints `pooler PID`. What
 // waits there is a transaction, so a page of two autocommit queries has two borrowers. A borrower asks when its first
-// message is sent; it has got a server when that message is there, which the server says by the same machine's clock;
-// it has given it back when the last answer has come. See rig for the pages.
+// message is written; it has got a server when that message is there, and given it back when its only statement is done:
+// both of these the server says by the same machine's clock. A transaction is given back when its last answer has come.
+// See rig for the pages.
 package main
 
 import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,8 +28,9 @@ import (
 const (
 	// How many requests may be at the pooler at once.
 	clients = 400
-	// When the transaction's first message came, in microseconds since the UNIX epoch.
-	sleep = "select (extract(epoch from transaction_timestamp()) * 1e6)::bigint, pg_sleep(%f)"
+	// When the transaction's first message came, and when the sleep was over, in microseconds since the UNIX epoch.
+	sleep = "select (extract(epoch from transaction_timestamp()) * 1e6)::bigint, pg_sleep(%f), " +
+		"(extract(epoch from clock_timestamp()) * 1e6)::bigint"
 	// The library's counters are asked for 100 times a second; the console is spared most of that.
 	every = 10
 )
@@ -50,46 +53,70 @@ type asker interface {
 	QueryRow(context.Context, string, ...any) pgx.Row
 }
 
-// One statement; when its transaction began on the server, by the monotonic clock.
-func ask(around context.Context, on asker, seconds float64) (int64, error) {
-	var began int64
-	var nothing any
-	err := on.QueryRow(around, fmt.Sprintf(sleep, seconds)).Scan(&began, &nothing)
-	return began*1000 - offset(), err
+// A connection that notes when something was first written to it.
+type noted struct {
+	net.Conn
+	written int64
 }
 
-func note(what string, asked, got int64, err error) {
-	now := rig.Now()
+func (n *noted) Write(message []byte) (int, error) {
+	if n.written == 0 {
+		n.written = rig.Now()
+	}
+	return n.Conn.Write(message)
+}
+
+func dial(around context.Context, network, address string) (net.Conn, error) {
+	connection, err := (&net.Dialer{}).DialContext(around, network, address)
+	return &noted{Conn: connection}, err
+}
+
+// One statement; when its transaction began on the server and when it was done there, by the monotonic clock.
+func ask(around context.Context, on asker, seconds float64) (began, done int64, err error) {
+	var nothing any
+	err = on.QueryRow(around, fmt.Sprintf(sleep, seconds)).Scan(&began, &nothing, &done)
+	offset := offset()
+	return began*1000 - offset, done*1000 - offset, err
+}
+
+func note(what string, asked, got, back int64, err error) {
 	switch {
 	case err == nil:
 		// A microsecond is the unit of the server's answer.
-		rig.Note(fmt.Sprintf("B %d %d %d %s ok", asked, max(asked, got), max(asked, got, now), what))
+		rig.Note(fmt.Sprintf("B %d %d %d %s ok", asked, max(asked, got), max(asked, got, back), what))
 	case strings.Contains(err.Error(), "query_wait_timeout"):
-		rig.Note(fmt.Sprintf("B %d %d 0 %s timeout", asked, now, what))
+		rig.Note(fmt.Sprintf("B %d %d 0 %s timeout", asked, rig.Now(), what))
 	default:
-		rig.Note(fmt.Sprintf("B %d %d 0 %s error", asked, now, what))
+		rig.Note(fmt.Sprintf("B %d %d 0 %s error", asked, rig.Now(), what))
 	}
 }
 
 type lease struct{ connection *pgxpool.Conn }
 
+// The connection, of which nothing has been noted.
+func (l lease) wire() *noted {
+	wire := l.connection.Conn().PgConn().Conn().(*noted)
+	wire.written = 0
+	return wire
+}
+
 func (l lease) Sleep(around context.Context, seconds float64) error {
-	asked := rig.Now()
-	got, err := ask(around, l.connection, seconds)
-	note("statement", asked, got, err)
+	wire := l.wire()
+	got, back, err := ask(around, l.connection, seconds)
+	note("statement", wire.written, got, back, err)
 	return err
 }
 
 func (l lease) Transaction(around context.Context, work func(rig.Sleeper) error) error {
-	asked, got := rig.Now(), int64(0)
+	wire, got := l.wire(), int64(0)
 	err := pgx.BeginFunc(around, l.connection, func(transaction pgx.Tx) error {
 		return work(func(around context.Context, seconds float64) error {
-			began, err := ask(around, transaction, seconds)
+			began, _, err := ask(around, transaction, seconds)
 			got = began
 			return err
 		})
 	})
-	note("transaction", asked, got, err)
+	note("transaction", wire.written, got, rig.Now(), err)
 	return err
 }
 
@@ -159,6 +186,9 @@ func connect(port int, database string, most int32) *pgxpool.Pool {
 	config, err := pgxpool.ParseConfig(fmt.Sprintf("host=127.0.0.1 port=%d dbname=%s sslmode=disable", port, database))
 	must(err)
 	config.MaxConns = most
+	config.ConnConfig.DialFunc = dial
+	// It pings what was idle for a second: that waits at the pooler like any other, and would be in no book.
+	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	// The console knows no other, and a pooled server no statement of another's.
 	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
@@ -172,30 +202,41 @@ func connect(port int, database string, most int32) *pgxpool.Pool {
 	return pool
 }
 
-// used, idle, waiting and total of the pool, by the console's `show pools`.
-func counters(console *pgxpool.Pool) [4]string {
-	own := [4]string{"-", "-", "-", "-"}
-	rows, err := console.Query(context.Background(), "show pools")
+// The numbers in the row of our database of what the console shows.
+func shown(console *pgxpool.Pool, what string) (map[string]int64, error) {
+	rows, err := console.Query(context.Background(), "show "+what)
 	if err != nil {
-		return own
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		values, err := rows.Values()
-		if err != nil || values[0] != os.Getenv("PGDATABASE") {
+		// As text: some of the numbers are of the type numeric.
+		values := rows.RawValues()
+		if string(values[0]) != os.Getenv("PGDATABASE") {
 			continue
 		}
 		number := map[string]int64{}
 		for at, field := range rows.FieldDescriptions() {
-			if value, err := strconv.ParseInt(fmt.Sprint(values[at]), 10, 64); err == nil {
+			if value, err := strconv.ParseInt(string(values[at]), 10, 64); err == nil {
 				number[field.Name] = value
 			}
 		}
-		used := number["sv_active"]
-		idle := number["sv_idle"] + number["sv_used"] + number["sv_tested"]
-		for at, value := range []int64{used, idle, number["cl_waiting"], used + idle + number["sv_login"]} {
-			own[at] = fmt.Sprint(value)
-		}
+		return number, nil
+	}
+	return nil, fmt.Errorf("show %s: nothing of this database", what)
+}
+
+// used, idle, waiting and total of the pool.
+func counters(console *pgxpool.Pool) [4]string {
+	own := [4]string{"-", "-", "-", "-"}
+	number, err := shown(console, "pools")
+	if err != nil {
+		return own
+	}
+	used := number["sv_active"]
+	idle := number["sv_idle"] + number["sv_used"] + number["sv_tested"]
+	for at, value := range []int64{used, idle, number["cl_waiting"], used + idle + number["sv_login"]} {
+		own[at] = fmt.Sprint(value)
 	}
 	return own
 }
@@ -218,6 +259,10 @@ func main() {
 				return [4]string{"-", "-", "-", "-"}
 			}
 			return counters(console)
+		},
+		Waited: func() (int64, int64, error) {
+			total, err := shown(console, "stats_totals")
+			return total["wait_time"], total["xact_count"], err
 		},
 	})
 }

@@ -80,6 +80,13 @@ fn check(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+#[test]
+fn an_exponent_has_a_sign() {
+    for text in ["1e+1", "12e-3", "1.5E+10", "0x1e+1", "1e+", "0e-0"] {
+        check(text).unwrap();
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: many(4000), ..ProptestConfig::default() })]
 

@@ -1,0 +1,223 @@
+//! Demands whose response came late: some time after the connection was given back, so that no turn links the two.
+//!
+//! In come the exchanges of a connection that lie between borrowings of others, and demands that were served without
+//! a link; out go pairs of them. Which of several demands at one time had which borrowing cannot be told, and need not
+//! be: the sum of their waits is the same. Without these, waits would be known of some routes and not of others.
+
+use std::collections::VecDeque;
+
+use super::{
+    Waits,
+    demand::Open,
+    lent::{Exchange, ExchangeRef},
+    route::RouteId,
+};
+use crate::event::{SECOND, SocketId, Time};
+
+/// Most that wait for their counterpart, of each kind; the oldest makes room, and stays unknown.
+const KEPT: usize = 64;
+/// After this time there is none.
+const OLD: Time = SECOND;
+
+/// Share of the wait of others in which nobody is served that waits with them.
+const SOONER: f64 = 0.5;
+
+/// A demand that was served without a link.
+#[derive(Clone, Copy, Debug)]
+struct Unlinked {
+    asked: Time,
+    served: Time,
+    route: RouteId,
+    /// Exchanges that one of its route usually has, where that is known.
+    usual: Option<usize>,
+}
+
+/// What has no counterpart yet.
+#[derive(Debug, Default)]
+pub struct Late {
+    demands: VecDeque<Unlinked>,
+    /// Exchanges of one connection in a row, with no gap between them.
+    stretches: VecDeque<Vec<Exchange>>,
+    /// The wait that was told last of one that may have waited, in nanoseconds.
+    pub newest: f64,
+}
+
+/// A pair.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    demand: Unlinked,
+    start: ExchangeRef,
+    ended: Time,
+}
+
+impl Late {
+    fn forget(&mut self, now: Time) {
+        let old = |at: Time| at.saturating_add(OLD) < now;
+        while self.demands.len() > KEPT || self.demands.front().is_some_and(|demand| old(demand.served)) {
+            self.demands.pop_front();
+        }
+        let ended = |stretch: &Vec<Exchange>| stretch.last().and_then(|exchange| exchange.ended);
+        while self.stretches.len() > KEPT
+            || self.stretches.front().is_some_and(|one| ended(one).is_none_or(old))
+        {
+            self.stretches.pop_front();
+        }
+    }
+
+    /// The demand's borrowing: the one that ended last before its response.
+    fn find_borrowing(&mut self, demand: Unlinked) -> Option<Pair> {
+        let fitting = self.stretches.iter().enumerate().filter_map(|(n, one)| Some((n, fit(&demand, one)?)));
+        let (place, pair) = fitting.max_by_key(|(_, pair)| pair.ended)?;
+        self.take(place, pair.start);
+        Some(pair)
+    }
+
+    /// The demand of the last borrowing of a stretch: the one that was served first after it.
+    fn find_demand(&mut self, place: usize) -> Option<Pair> {
+        let stretch = self.stretches.get(place)?;
+        let fitting =
+            self.demands.iter().enumerate().filter_map(|(n, demand)| Some((n, fit(demand, stretch)?)));
+        let (n, pair) = fitting.min_by_key(|(_, pair)| pair.demand.served)?;
+        self.demands.remove(n);
+        self.take(place, pair.start);
+        Some(pair)
+    }
+
+    fn take(&mut self, place: usize, start: ExchangeRef) {
+        let Some(stretch) = self.stretches.get_mut(place) else { return };
+        stretch.retain(|exchange| exchange.itself.number < start.number);
+        if stretch.is_empty() {
+            self.stretches.remove(place);
+        }
+    }
+}
+
+/// The last borrowing of the stretch as the demand's, if it can be. Where nobody knows how many exchanges that had, all
+/// are its own that began since it came.
+fn fit(demand: &Unlinked, stretch: &[Exchange]) -> Option<Pair> {
+    let last = stretch.last()?;
+    let ended = last.ended.filter(|ended| *ended <= demand.served)?;
+    let since = || stretch.iter().map(|exchange| exchange.itself).find(|one| one.begun >= demand.asked);
+    let counted = |usual: usize| Some(stretch.get(stretch.len().checked_sub(usual)?)?.itself);
+    let start = last.returns.or_else(|| demand.usual.map_or_else(since, counted))?;
+    (start.begun >= demand.asked).then_some(Pair { demand: *demand, start, ended })
+}
+
+impl Waits {
+    /// What was done on a connection before `to`, and is nobody's yet, is of demands that are not linked.
+    pub(super) fn set_apart(&mut self, socket: SocketId, to: u64, at: Time) {
+        let routes = &mut self.routes;
+        let Some(lent) = self.lent.get_mut(&socket) else { return };
+        let stretch = lent.set_apart(to, |route| routes.get(route).usual());
+        if stretch.is_empty() {
+            return;
+        }
+        self.late.stretches.push_back(stretch);
+        self.late.forget(at);
+        while let Some(pair) = self.late.stretches.len().checked_sub(1).and_then(|n| self.late.find_demand(n))
+        {
+            self.pair(&pair);
+        }
+    }
+
+    /// A demand was served without a link. Where its start is known, so is the end of its borrowing, unless its
+    /// connection was lent anew; it did not wait. False if no borrowing is known to be its own.
+    pub(super) fn respond_late(&mut self, open: &Open, at: Time) -> bool {
+        if let Some(start) = open.start {
+            let Some(lent) = self.lent.get(&start.socket) else { return true };
+            let quiet = lent.is_quiet() && lent.borrower == Some(open.id);
+            let exchanges = lent.since(start.number);
+            let answered = lent.answered;
+            if let Some(exchanges) = exchanges.filter(|_| quiet) {
+                let route = self.routes.get(open.route);
+                route.measure(exchanges);
+                route.after.add(at.saturating_sub(answered) as f64);
+            }
+            self.conclude(start, open.route, start.begun as f64 - open.at as f64);
+            return true;
+        }
+        let route = self.routes.get(open.route);
+        let usual = route.usual();
+        // Who is served sooner than others were lent to has not waited among them: it needed no connection.
+        let queued = at.saturating_sub(open.at) as f64 > SOONER * self.late.newest;
+        let may = route.queues(queued) && queued;
+        if route.borrows() && (usual.is_some() || may) {
+            let demand = Unlinked { asked: open.at, served: at, route: open.route, usual };
+            if let Some(pair) = self.late.find_borrowing(demand) {
+                self.pair(&pair);
+                return true;
+            }
+            self.late.demands.push_back(demand);
+            self.late.forget(at);
+        }
+        false
+    }
+
+    fn pair(&mut self, pair: &Pair) {
+        let Pair { demand, start, ended } = *pair;
+        self.routes.get(demand.route).after.add(demand.served.saturating_sub(ended) as f64);
+        self.conclude(start, demand.route, start.begun as f64 - demand.asked as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: SocketId = SocketId(1);
+
+    fn exchange(number: u64, begun: Time, ended: Time) -> Exchange {
+        let itself = ExchangeRef { socket: LINE, number, begun, gated: true };
+        Exchange { itself, ended: Some(ended), returns: None }
+    }
+
+    fn demand(asked: Time, served: Time, usual: usize) -> Unlinked {
+        Unlinked { asked, served, route: 1, usual: Some(usual) }
+    }
+
+    #[test]
+    fn a_late_response_has_the_borrowing_that_ended_last_before_it() {
+        let mut late = Late::default();
+        late.stretches.push_back(vec![exchange(0, 10, 20), exchange(1, 30, 40)]);
+        late.stretches.push_back(vec![exchange(7, 50, 60)]);
+        let pair = late.find_borrowing(demand(5, 55, 2)).unwrap();
+        assert_eq!((pair.start.begun, pair.ended), (10, 40));
+        assert_eq!(late.stretches.len(), 1);
+        // Its exchange was asked for before it came.
+        assert!(late.find_borrowing(demand(51, 70, 1)).is_none());
+    }
+
+    #[test]
+    fn several_borrowings_in_a_row_are_told_apart_by_what_is_usual() {
+        let mut late = Late::default();
+        late.demands.extend([demand(1, 45, 2), demand(2, 90, 2)]);
+        let four = [(10, 20), (30, 40), (50, 60), (70, 80)];
+        let stretch =
+            (0..).zip(four).map(|(number, (begun, ended))| exchange(number, begun, ended)).collect();
+        late.stretches.push_back(stretch);
+        assert_eq!(late.find_demand(0).map(|pair| (pair.start.begun, pair.demand.served)), Some((50, 90)));
+        assert_eq!(late.find_demand(0).map(|pair| (pair.start.begun, pair.demand.served)), Some((10, 45)));
+        assert!(late.stretches.is_empty() && late.demands.is_empty());
+    }
+
+    #[test]
+    fn of_how_many_exchanges_nobody_knows_all_that_came_since_are_its_own() {
+        let mut late = Late::default();
+        late.stretches.push_back(vec![exchange(0, 10, 20), exchange(1, 30, 40), exchange(2, 45, 50)]);
+        late.demands.push_back(Unlinked { usual: None, ..demand(25, 60, 0) });
+        assert_eq!(late.find_demand(0).map(|pair| pair.start.begun), Some(30));
+        assert_eq!(late.stretches.front().map(Vec::len), Some(1));
+    }
+
+    #[test]
+    fn what_finds_nothing_is_forgotten() {
+        let mut late = Late::default();
+        for n in 0..200 {
+            late.demands.push_back(demand(n, n + 1, 1));
+        }
+        late.forget(300);
+        assert_eq!(late.demands.len(), KEPT);
+        late.forget(2 * OLD);
+        assert!(late.demands.is_empty());
+    }
+}

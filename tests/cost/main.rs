@@ -1,0 +1,161 @@
+//! What poolwatch costs those that it watches, and everybody else: docs/overhead.md. `cargo xtask bench overhead` starts
+//! this, as root, on a machine that does nothing else.
+//!
+//! Everything is measured in pairs that follow each other, with and without poolwatch, in turns; what is told is the
+//! median over pairs and its interval. Arguments: `--pairs N` (of each, 10), `--seconds N` (of each run, 5), `--only
+//! WORD` (what has it in its name), `--page FILE` (whose tables are written).
+
+mod bench;
+mod calls;
+mod group;
+mod pairs;
+mod table;
+mod watched;
+
+use std::{env, path::PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use poolwatch_tests::postgres::{Server, Way};
+
+use self::{
+    bench::{DATABASE, Run, Work},
+    group::Group,
+    pairs::Median,
+    watched::{Counting, Mode, Used, beside},
+};
+
+struct Options {
+    pairs: u32,
+    seconds: u32,
+    only: String,
+    page: Option<PathBuf>,
+}
+
+fn options() -> Result<Options> {
+    let mut options = Options { pairs: 10, seconds: 5, only: String::new(), page: None };
+    let mut arguments = env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let value = arguments.next().with_context(|| format!("{argument} wants a value"))?;
+        match argument.as_str() {
+            "--pairs" => options.pairs = value.parse()?,
+            "--seconds" => options.seconds = value.parse()?,
+            "--only" => options.only = value,
+            "--page" => options.page = Some(value.into()),
+            other => bail!("unknown: {other}; known are --pairs, --seconds, --only and --page"),
+        }
+    }
+    Ok(options)
+}
+
+/// All that pgbench does.
+fn works(seconds: u32) -> Vec<Work> {
+    let mut works = Vec::new();
+    for way in [Way::Tcp4, Way::Unix] {
+        for selects in [true, false] {
+            for clients in [1, 8, 32] {
+                works.push(Work { way, selects, clients, rate: None, seconds });
+            }
+        }
+        for rate in [1000, 10_000] {
+            works.push(Work { way, selects: true, clients: 8, rate: Some(rate), seconds });
+        }
+    }
+    works
+}
+
+/// A run, and what poolwatch used beside it.
+type Watched = (Run, Used);
+
+/// Runs it once in each mode; every other time in the other order.
+fn turn(work: &Work, server: &Server, group: &Group, backwards: bool) -> Result<[Watched; 3]> {
+    let mut order = [(0, Mode::Off), (1, Mode::On), (2, Mode::Other)];
+    if backwards {
+        order.reverse();
+    }
+    let mut runs = [None; 3];
+    for (place, mode) in order {
+        if let Some(run) = runs.get_mut(place) {
+            *run = Some(beside(mode, &[], || work.run(server, group))?);
+        }
+    }
+    let [Some(off), Some(on), Some(other)] = runs else { bail!("three runs") };
+    Ok([off, on, other])
+}
+
+fn measure(work: &Work, server: &Server, group: &Group, pairs: u32) -> Result<table::Cost> {
+    let turns: Vec<[Watched; 3]> =
+        (0..pairs).map(|n| turn(work, server, group, n % 2 == 1)).collect::<Result<_>>()?;
+    let over =
+        |of: &dyn Fn(&[Watched; 3]) -> f64| Median::of(turns.iter().map(of).collect()).context("no pair");
+    let each = |(run, used): &Watched| (run.used + used.time) / run.count;
+    Ok(table::Cost {
+        name: work.name(),
+        per_second: over(&|[off, ..]| off.0.per_second)?,
+        ratio: over(&|[off, on, _]| on.0.per_second / off.0.per_second)?,
+        ratio_of_other: over(&|[off, _, other]| other.0.per_second / off.0.per_second)?,
+        p50: over(&|[off, on, _]| on.0.p50 - off.0.p50)?,
+        p99: over(&|[off, on, _]| on.0.p99 - off.0.p99)?,
+        each: over(&|[off, on, _]| each(on) - each(off))?,
+        each_of_other: over(&|[off, _, other]| each(other) - each(off))?,
+        agent: over(&|[_, on, _]| on.1.time / f64::from(work.seconds))?,
+        memory: over(&|[_, on, _]| on.1.memory)?,
+    })
+}
+
+/// Time in the probes of each transaction, in seconds.
+fn probes(server: &Server, group: &Group, seconds: u32) -> Result<f64> {
+    let work = Work { way: Way::Tcp4, selects: true, clients: 8, rate: None, seconds };
+    let _counting = Counting::start()?;
+    let (run, used) = beside(Mode::On, &[], || work.run(server, group))?;
+    Ok(used.probes / run.count)
+}
+
+/// What the calls of others cost more with this tier of probes.
+fn taxes(tier: &str, pairs: u32) -> Result<Vec<table::Tax>> {
+    let mut calls = calls::calls()?;
+    let mut taxes = Vec::new();
+    for call in &mut calls {
+        let mut without = Vec::new();
+        let mut more = Vec::new();
+        for n in 0..pairs {
+            let mut cost = |mode| -> Result<f64> { Ok(beside(mode, &["--probes", tier], || call.cost())?.0) };
+            let first = if n % 2 == 1 { Some(cost(Mode::On)?) } else { None };
+            let off = cost(Mode::Off)?;
+            let on = first.map_or_else(|| cost(Mode::On), Ok)?;
+            without.push(off);
+            more.push(on - off);
+        }
+        taxes.push(table::Tax {
+            tier: tier.to_owned(),
+            call: call.name.to_owned(),
+            without: Median::of(without).context("no pair")?,
+            more: Median::of(more).context("no pair")?,
+        });
+    }
+    Ok(taxes)
+}
+
+fn main() -> Result<()> {
+    let Options { pairs, seconds, only, page } = options()?;
+    let server = Server::start()?;
+    server.database(DATABASE)?;
+    server.bench_tables("postgres", DATABASE)?;
+    let group = Group::new("application")?;
+    group.add(server.pid())?;
+    let mut found = table::Found::default();
+    for work in works(seconds).into_iter().filter(|work| work.name().contains(&only)) {
+        let cost = measure(&work, &server, &group, pairs)?;
+        println!("{}", cost.line());
+        found.costs.push(cost);
+    }
+    for tier in ["sock", "syscall"].into_iter().filter(|tier| tier.contains(&only)) {
+        for tax in taxes(tier, pairs)? {
+            println!("{}", tax.line());
+            found.taxes.push(tax);
+        }
+    }
+    if only.is_empty() {
+        found.probes = Some(probes(&server, &group, seconds)?);
+    }
+    page.map_or(Ok(()), |page| found.write(&page))
+}

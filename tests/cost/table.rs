@@ -1,0 +1,137 @@
+//! The tables of docs/overhead.md, between their marks; the rest of the page is its authors'.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use anyhow::{Context as _, Result};
+
+use crate::pairs::Median;
+
+const BEGIN: &str = "<!-- made by cargo xtask bench overhead: begin -->\n";
+const END: &str = "<!-- made by cargo xtask bench overhead: end -->\n";
+
+/// What one kind of work costs more; times in seconds.
+pub struct Cost {
+    /// The work.
+    pub name: String,
+    /// Transactions per second without poolwatch.
+    pub per_second: Median,
+    /// The same with it, as a share.
+    pub ratio: Median,
+    /// The same while it watches another process.
+    pub ratio_of_other: Median,
+    /// What the median transaction takes longer.
+    pub p50: Median,
+    /// What the 99th percentile takes longer.
+    pub p99: Median,
+    /// Processor time that each transaction costs more, poolwatch's own included.
+    pub each: Median,
+    /// The same while it watches another process.
+    pub each_of_other: Median,
+    /// Share of one processor that poolwatch uses itself.
+    pub agent: Median,
+    /// Its resident memory in MiB.
+    pub memory: Median,
+}
+
+/// What a system call of somebody else costs more, in nanoseconds.
+pub struct Tax {
+    /// The tier of probes.
+    pub tier: String,
+    /// The call.
+    pub call: String,
+    /// Without poolwatch.
+    pub without: Median,
+    /// More with it.
+    pub more: Median,
+}
+
+/// Everything.
+#[derive(Default)]
+pub struct Found {
+    /// By work.
+    pub costs: Vec<Cost>,
+    /// By tier and call.
+    pub taxes: Vec<Tax>,
+    /// Time in the probes of each transaction, in seconds, if the kernel was asked.
+    pub probes: Option<f64>,
+}
+
+/// `value [low, high]`, in units of `unit`.
+fn shown(median: Median, unit: f64, digits: usize) -> String {
+    let Median { value, low, high, .. } = median;
+    let [value, low, high] = [value, low, high].map(|number| number / unit);
+    format!("{value:.digits$} [{low:.digits$}, {high:.digits$}]")
+}
+
+impl Cost {
+    /// A row of the table.
+    pub fn line(&self) -> String {
+        let cells = [
+            self.name.clone(),
+            format!("{:.0}", self.per_second.value),
+            shown(self.ratio, 1.0, 3),
+            shown(self.ratio_of_other, 1.0, 3),
+            shown(self.p50, 1e-6, 1),
+            shown(self.p99, 1e-6, 0),
+            shown(self.each, 1e-6, 2),
+            shown(self.each_of_other, 1e-6, 2),
+            shown(self.agent, 0.01, 2),
+            format!("{:.0}", self.memory.value),
+        ];
+        format!("| {} |", cells.join(" | "))
+    }
+}
+
+impl Tax {
+    /// A row of the table.
+    pub fn line(&self) -> String {
+        let cells = [
+            self.tier.clone(),
+            self.call.clone(),
+            format!("{:.0}", self.without.value),
+            shown(self.more, 1.0, 1),
+        ];
+        format!("| {} |", cells.join(" | "))
+    }
+}
+
+impl Found {
+    /// Writes the tables into the page.
+    pub fn write(&self, page: &Path) -> Result<()> {
+        let old = fs::read_to_string(page).with_context(|| page.display().to_string())?;
+        let (before, rest) = old.split_once(BEGIN).context("the page has no mark where the tables begin")?;
+        let (_, after) = rest.split_once(END).context("the page has no mark where the tables end")?;
+        fs::write(page, format!("{before}{BEGIN}{}{END}{after}", self.text()?))
+            .with_context(|| page.display().to_string())
+    }
+
+    fn text(&self) -> Result<String> {
+        let mut text = String::new();
+        let pairs = self.costs.first().map_or(0, |cost| cost.ratio.count);
+        writeln!(text, "Medians of {pairs} pairs, and where they lie with 95 %.\n")?;
+        writeln!(
+            text,
+            "| pgbench | transactions/s without | with, as a share | while another is watched | p50 longer, µs | p99 longer, µs | \
+             processor per transaction more, µs | while another is watched | poolwatch's share of a processor, % | MiB |"
+        )?;
+        writeln!(text, "|{}", "---|".repeat(10))?;
+        for cost in &self.costs {
+            writeln!(text, "{}", cost.line())?;
+        }
+        writeln!(
+            text,
+            "\n| probes | a system call of another process | without, ns | more, ns |\n|---|---|---|---|"
+        )?;
+        for tax in &self.taxes {
+            writeln!(text, "{}", tax.line())?;
+        }
+        if let Some(probes) = self.probes {
+            let nanoseconds = probes * 1e9;
+            writeln!(
+                text,
+                "\nTime in the probes, as the kernel counts it: {nanoseconds:.0} ns per transaction (select, TCP, 8 clients)."
+            )?;
+        }
+        Ok(text)
+    }
+}
