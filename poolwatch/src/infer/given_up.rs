@@ -11,8 +11,11 @@
 //!
 //! A client that hangs up shows nothing: it gave up, and not the borrower.
 
+mod answers;
+
 use std::collections::VecDeque;
 
+use self::answers::{Answer, Answers, fits, slack, spread};
 use crate::event::{SECOND, Time};
 
 const MILLISECOND: Time = SECOND / 1000;
@@ -20,13 +23,10 @@ const MILLISECOND: Time = SECOND / 1000;
 const IDLE_PART: Time = 10;
 /// A refusal that comes at once is no end of patience.
 const AT_ONCE: Time = MILLISECOND;
-/// Answers that are remembered, and waits of borrowers that were served.
-const SAMPLES: usize = 16;
+/// Waits of borrowers that were served that are remembered.
 const WAITS: usize = 32;
 /// Of these, so many may be longer than the patience: mistaken ones.
 const MISTAKEN: usize = 2;
-/// Answers that took equally long, before that is taken for the borrowers' patience.
-const ENOUGH: usize = 5;
 /// Shorter times are those of requests that need no database.
 const LEAST: Time = 100 * MILLISECOND;
 
@@ -39,6 +39,8 @@ pub struct Wait {
     pub ended: Time,
     /// How much of it some connection of the pool was surely idle.
     pub idle: Time,
+    /// The process asked the database nothing meanwhile: such an answer may come late and still show what it shows.
+    pub quiet: bool,
 }
 
 /// What requests of this kind do otherwise.
@@ -54,21 +56,11 @@ pub enum Habit {
     Unknown,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Sample {
-    took: Time,
-    /// No connection was idle.
-    full: bool,
-    /// It has been counted as one who gave up.
-    counted: bool,
-}
-
 /// What is known of how long the borrowers of one pool wait.
 #[derive(Clone, Debug, Default)]
 pub struct Patience {
     declared: Option<Time>,
-    samples: Vec<Sample>,
-    next: usize,
+    answers: Answers,
     learned: Option<Time>,
     /// How long borrowers waited that got a connection, where that was long.
     waits: VecDeque<Time>,
@@ -121,7 +113,7 @@ impl Patience {
 
     /// Hardly anybody waits longer.
     fn is_patience(&self, patience: Time) -> bool {
-        let most = patience.saturating_add(slack(patience));
+        let most = patience.saturating_add(slack(patience, false));
         self.waits.iter().filter(|took| **took > most).count() <= MISTAKEN
     }
 
@@ -131,84 +123,38 @@ impl Patience {
     /// `before` = the mean time that requests of this kind take before they ask for a connection.
     pub fn answered(&mut self, wait: &Wait, habit: Habit, before: Time) -> usize {
         if let Some(declared) = self.declared() {
-            let gave_up = habit != Habit::Spares && wait.is_full() && fits(wait.took(), declared, before);
+            let gave_up =
+                habit != Habit::Spares && wait.is_full() && fits(wait.took(), declared, before, wait.quiet);
             return usize::from(gave_up);
         }
-        let (took, full) = (wait.took(), wait.is_full());
+        let (took, full, quiet) = (wait.took(), wait.is_full(), wait.quiet);
         if took < LEAST || matches!(habit, Habit::Spares | Habit::Unknown) {
             return 0;
         }
         if habit == Habit::Uses {
-            let most = |patience: Time| patience.saturating_add(before).saturating_add(spread(patience));
+            let most =
+                |patience: Time| patience.saturating_add(before).saturating_add(spread(patience, false));
             return usize::from(
                 full && self.learned.is_some_and(|least| (least..=most(least)).contains(&took)),
             );
         }
-        let counted = full && self.learned.is_some_and(|patience| fits(took, patience, before));
-        self.remember(Sample { took, full, counted });
-        self.learned = self.equal();
-        usize::from(counted) + self.count_taught()
+        let counted = full && self.learned.is_some_and(|patience| fits(took, patience, before, quiet));
+        self.answers.remember(Answer { took, full, quiet, counted });
+        self.learned = self.answers.equally_long().filter(|least| self.is_patience(*least));
+        usize::from(counted) + self.learned.map_or(0, |patience| self.answers.count(patience))
     }
-
-    /// Those that taught the patience, or were as long, and are not counted yet.
-    fn count_taught(&mut self) -> usize {
-        let Some(patience) = self.learned else { return 0 };
-        let is_new = |sample: &&mut Sample| sample.full && !sample.counted && fits(sample.took, patience, 0);
-        self.samples.iter_mut().filter(is_new).map(|sample| sample.counted = true).count()
-    }
-
-    fn remember(&mut self, sample: Sample) {
-        if let Some(oldest) = self.samples.get_mut(self.next) {
-            *oldest = sample;
-        } else {
-            self.samples.push(sample);
-        }
-        self.next = (self.next + 1) % SAMPLES;
-    }
-
-    /// The shortest time of the largest group that took equally long; `None` while that proves nothing.
-    fn equal(&self) -> Option<Time> {
-        let mut full: Vec<Time> =
-            self.samples.iter().filter(|sample| sample.full).map(|sample| sample.took).collect();
-        full.sort_unstable();
-        let within = |from: Time, to: Time| full.iter().filter(|took| (from..to).contains(took)).count();
-        let as_long = |least: Time| within(least, least.saturating_add(spread(least)));
-        // Of two equally large groups the shorter: what is above it may be the same and a slow answer.
-        let groups = full.iter().rev().map(|least| (as_long(*least), *least));
-        let (size, least) = groups.max_by_key(|(size, _)| *size)?;
-        let shorter = within(least.saturating_sub(spread(least)), least);
-        let otherwise = self.samples.iter().filter(|sample| !sample.full && fits(sample.took, least, 0));
-        let clear = otherwise.count() * 4 < size && shorter * 4 < size;
-        (size >= ENOUGH && size * 2 >= full.len() && clear && self.is_patience(least)).then_some(least)
-    }
-}
-
-/// A time is that of the patience, with what comes before and after it: hardly less, and not much more.
-fn fits(took: Time, patience: Time, before: Time) -> bool {
-    let least = patience.saturating_sub(patience / 50);
-    took >= least && took <= patience.saturating_add(before).saturating_add(slack(patience))
-}
-
-/// What a busy process adds to a time.
-fn slack(patience: Time) -> Time {
-    (patience / 20).max(30 * MILLISECOND)
-}
-
-/// Times that differ by less are equally long.
-fn spread(least: Time) -> Time {
-    (least / 50).max(10 * MILLISECOND)
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{answers::SAMPLES, *};
 
     /// A wait of so many milliseconds, in some of which a connection was idle.
     fn wait(took: u64, idle: u64) -> Wait {
         let asked = 7 * SECOND;
-        Wait { asked, ended: asked + took * MILLISECOND, idle: idle * MILLISECOND }
+        Wait { asked, ended: asked + took * MILLISECOND, idle: idle * MILLISECOND, quiet: false }
     }
 
     fn declared(milliseconds: Option<i64>) -> Patience {
@@ -228,7 +174,7 @@ mod tests {
         assert!(!refused(&wait(5000, 501), false), "a connection was idle");
         assert!(!refused(&wait(5000, 0), true), "a connection could not be made");
         assert!(!refused(&wait(0, 0), false), "it did not wait");
-        assert!(!refused(&Wait { asked: 9, ended: 3, idle: 0 }, false), "time went back");
+        assert!(!refused(&Wait { asked: 9, ended: 3, idle: 0, quiet: false }, false), "time went back");
     }
 
     #[test]
@@ -239,6 +185,19 @@ mod tests {
         assert_eq!(patience.answered(&wait(2300, 0), Habit::Shows, 250 * MILLISECOND), 1);
         assert_eq!(patience.answered(&wait(2000, 0), Habit::Unknown, 0), 1);
         assert_eq!(patience.answered(&wait(2000, 0), Habit::Spares, 0), 0);
+    }
+
+    #[test]
+    fn answers_of_many_who_gave_up_at_once_may_be_late() {
+        let late = |took| Wait { quiet: true, ..wait(took, 0) };
+        let count = |patience: &mut Patience, all: &[u64]| -> usize {
+            all.iter().map(|took| patience.answered(&late(*took), Habit::Shows, 0)).sum()
+        };
+        let together: Vec<u64> = (0..20).map(|nth| 1001 + 7 * nth).collect();
+        for mut patience in [Patience::default(), declared(Some(1000))] {
+            assert_eq!(count(&mut patience, &together), 20);
+            assert_eq!(count(&mut patience, &[970, 1300]), 0);
+        }
     }
 
     #[test]
@@ -270,8 +229,7 @@ mod tests {
         let mut patience = Patience::default();
         let scattered: Vec<_> = (1..20).map(|nth| (nth * 170, 0)).collect();
         assert_eq!(counts(&mut patience, &scattered).iter().sum::<usize>(), 0);
-        let short = [(20, 0); 20];
-        assert_eq!(counts(&mut patience, &short).iter().sum::<usize>(), 0);
+        assert_eq!(counts(&mut patience, &[(20, 0); 20]), [0; 20]);
         for _ in 0..20 {
             assert_eq!(patience.answered(&wait(3000, 0), Habit::Unknown, 0), 0);
             assert_eq!(patience.answered(&wait(3000, 0), Habit::Uses, 0), 0);
@@ -286,7 +244,7 @@ mod tests {
         let seen = [(291, 0), (292, 0), (300, 0), (301, 0), (302, 0), (303, 0), (304, 0), (295, 0)];
         assert_eq!(counts(&mut patience, &seen), [0; 8]);
         assert_eq!(patience.learned, None);
-        let mut patience = Patience::default();
+        patience = Patience::default();
         let spread: Vec<_> = (0..SAMPLES).map(|nth| (300 + 4 * nth as u64, 0)).collect();
         assert_eq!(counts(&mut patience, &spread), [0; SAMPLES]);
     }
@@ -296,7 +254,7 @@ mod tests {
         let mut patience = Patience::default();
         (0..=MISTAKEN).for_each(|_| patience.waited(900 * MILLISECOND));
         assert_eq!(counts(&mut patience, &[(300, 0); 8]), [0; 8]);
-        let mut patience = declared(Some(300));
+        patience = declared(Some(300));
         assert_eq!(counts(&mut patience, &[(300, 0); 2]), [1; 2]);
         (0..=MISTAKEN).for_each(|_| patience.waited(900 * MILLISECOND));
         assert_eq!(counts(&mut patience, &[(300, 0); 4]), [0; 4]);
@@ -310,7 +268,7 @@ mod tests {
         counts(&mut patience, &[(3000, 0); 8]);
         counts(&mut patience, &[(1000, 0); 16]);
         assert_eq!(patience.learned, Some(SECOND));
-        assert_eq!(patience.samples.len(), SAMPLES);
+        assert_eq!(patience.answers.len(), SAMPLES);
     }
 
     proptest! {
@@ -322,11 +280,11 @@ mod tests {
             let mut patience = self::declared(declared);
             let mut sum = 0;
             for (asked, ended, idle, before) in &waits {
-                let wait = Wait { asked: *asked, ended: *ended, idle: *idle };
+                let wait = Wait { asked: *asked, ended: *ended, idle: *idle, quiet: *before % 2 == 0 };
                 sum += patience.answered(&wait, Habit::Shows, *before);
             }
             prop_assert!(sum <= waits.len());
-            prop_assert!(patience.samples.len() <= SAMPLES);
+            prop_assert!(patience.answers.len() <= SAMPLES);
         }
     }
 }

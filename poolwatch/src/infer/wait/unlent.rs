@@ -34,7 +34,8 @@ impl Waits {
 
     /// From `asked` to `ended`; `idle` is how long some connection had been idle until the begin.
     pub(super) fn stretch(&self, asked: Time, ended: Time, idle: Time) -> Wait {
-        Wait { asked, ended, idle: self.gauge.idle().saturating_sub(idle) }
+        let quiet = self.newest_begin < asked;
+        Wait { asked, ended, idle: self.gauge.idle().saturating_sub(idle), quiet }
     }
 
     /// A demand was served, and borrowed nothing that is known of.
@@ -44,12 +45,10 @@ impl Waits {
         }
         let Some(pool) = self.waited_for(at).filter(|pool| !self.borrowers.knows(*pool)) else { return };
         let wait = self.stretch(open.at, at, open.before.idle);
-        // Nobody in this process asked the database anything meanwhile.
-        let surely = self.newest_begin < open.at;
         let route = self.routes.get(open.route);
         let before = nanoseconds(route.before.mean());
         let habit = route.habit();
-        let in_vain = surely && habit != Habit::Spares && wait.is_long();
+        let in_vain = wait.quiet && habit != Habit::Spares && wait.is_long();
         let habit = if in_vain && route.has_borrowed() { Habit::Shows } else { habit };
         let gave_up = self.patience.answered(&wait, habit, before);
         // They would have borrowed: a route does not become one that needs no connection by giving up.
