@@ -85,6 +85,10 @@ pub static STRANGERS: Array<u64, STRANGERS_LEN> = Array::new();
 #[btf_map]
 pub static AGES: Array<u64, 2> = Array::new();
 
+/// When the reader was last woken for a new connection.
+#[btf_map]
+pub static WOKEN: Array<u64, 1> = Array::new();
+
 /// Ports whose failed connects are told; written by the agent.
 #[btf_map]
 pub static PORTS: HashMap<u16, u32, 256> = HashMap::new();
