@@ -85,6 +85,10 @@ pub static STRANGERS: Array<u64, STRANGERS_LEN> = Array::new();
 #[btf_map]
 pub static AGES: Array<u64, 2> = Array::new();
 
+/// 1 = a connection was used by `recvmmsg` or `sendmmsg`, which hardly any is.
+#[btf_map]
+pub static VECTORS: Array<u64, 1> = Array::new();
+
 /// When the reader was last woken for a new connection.
 #[btf_map]
 pub static WOKEN: Array<u64, 1> = Array::new();
