@@ -12,11 +12,13 @@ use procfs::{
 
 use super::{
     NAME_BYTES, PROCESS_BYTES,
+    cgroup::{self, Cgroup, Container},
+    cri::Names,
     declared::{Program, declared},
     inside, name,
     service::{self, Surroundings},
 };
-use crate::event::{self, ProcessId};
+use crate::event::{self, Declared, ProcessId};
 
 /// `PF_KTHREAD` of the kernel's `include/linux/sched.h`.
 const KERNEL_THREAD: u32 = 0x0020_0000;
@@ -88,29 +90,68 @@ pub fn processes() -> Vec<u32> {
 }
 
 /// Who the process with this number is.
-pub fn process(pid: u32) -> Result<event::Process, Vanished> {
+pub fn process(pid: u32) -> Result<Seen, Vanished> {
     let process = open(pid).map_err(|_| Vanished)?;
     let stat = process.stat().map_err(|_| Vanished)?;
     let executable = process.exe().ok().and_then(|path| executable(&path)).unwrap_or(stat.comm);
     let (arguments, environment) = (bytes(&process, "cmdline"), bytes(&process, "environ"));
     let name = cut(name::name(&executable, &words(&arguments)));
     let program = Program { executable: &executable, environment: &environment, arguments: &arguments };
-    let surroundings = Surroundings {
-        declared: service::declared(&environment),
-        unit: service::unit(&String::from_utf8_lossy(&bytes(&process, "cgroup"))),
-        // Nobody asks the container runtime or Kubernetes yet.
-        workload: None,
-        container: None,
-    };
-    Ok(event::Process {
+    let Cgroup { container, unit, .. } = cgroup::read(&String::from_utf8_lossy(&bytes(&process, "cgroup")));
+    Ok(Seen {
         id: ProcessId { pid, started: stat.starttime },
-        service: cut(surroundings.service(&name)),
         name,
-        container: None,
-        pod: None,
-        namespace: None,
+        surroundings: Surroundings {
+            declared: service::declared(&environment),
+            workload: None,
+            unit,
+            container: None,
+        },
+        container,
         declared: declared(&program, &mut |path| inside::read(&process, path)),
     })
+}
+
+/// A process as `/proc` shows it: its container has an identity and no name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Which one.
+    pub id: ProcessId,
+    /// Its container.
+    pub container: Option<Container>,
+    name: String,
+    surroundings: Surroundings,
+    declared: Declared,
+}
+
+impl Seen {
+    /// A process in a container, as a test wants it.
+    #[cfg(test)]
+    pub fn inside(pid: u32, container: Option<Container>) -> Self {
+        Self {
+            id: ProcessId { pid, started: 1 },
+            container,
+            name: "psql".into(),
+            surroundings: Surroundings { declared: None, workload: None, unit: None, container: None },
+            declared: Declared::default(),
+        }
+    }
+
+    /// The process, with the names of its container where they are known.
+    pub fn named(&self, names: Option<&Names>) -> event::Process {
+        let workload = names.and_then(|names| names.workload.clone());
+        let container = names.and_then(|names| names.container.clone());
+        let surroundings = Surroundings { workload, container, ..self.surroundings.clone() };
+        event::Process {
+            id: self.id,
+            service: cut(surroundings.service(&self.name)),
+            name: self.name.clone(),
+            container: names.and_then(|names| names.container.clone()).map(cut),
+            pod: names.map(|names| cut(names.pod.clone())),
+            namespace: names.map(|names| cut(names.namespace.clone())),
+            declared: self.declared.clone(),
+        }
+    }
 }
 
 /// A process at one moment, as far as a scan of sockets wants to know it.
@@ -233,7 +274,7 @@ mod tests {
         assert_eq!(seen.id.pid, child.pid());
         assert!(seen.id.started >= own.id.started);
         assert_eq!(seen.name, "cat");
-        assert_eq!(seen.service, "checkout");
+        assert_eq!(seen.named(None).service, "checkout");
     }
 
     #[test]
@@ -248,11 +289,24 @@ mod tests {
     }
 
     #[test]
-    fn without_a_declared_name_unit_or_container_the_service_is_the_name() {
+    fn names_of_the_container_name_the_process() {
         let child = Waiting::start(Command::new("cat").env_remove("OTEL_SERVICE_NAME"));
         let cgroup = std::fs::read_to_string(format!("/proc/{}/cgroup", child.pid())).unwrap();
-        let expected = service::unit(&cgroup).unwrap_or("cat".into());
-        assert_eq!(process(child.pid()).unwrap().service, expected);
+        let unit = cgroup::read(&cgroup).unit;
+        let seen = process(child.pid()).unwrap();
+        assert_eq!(seen.named(None).service, unit.clone().unwrap_or("cat".into()));
+        let mut names = Names {
+            container: Some("main".into()),
+            pod: "api-1".into(),
+            namespace: "shop".into(),
+            workload: None,
+        };
+        assert_eq!(seen.named(Some(&names)).service, unit.unwrap_or("main".into()));
+        names.workload = Some("api".into());
+        let named = seen.named(Some(&names));
+        assert_eq!((named.name.as_str(), named.service.as_str()), ("cat", "api"));
+        let labels = (named.container.as_deref(), named.pod.as_deref(), named.namespace.as_deref());
+        assert_eq!(labels, (Some("main"), Some("api-1"), Some("shop")));
     }
 
     #[test]
