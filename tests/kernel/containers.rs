@@ -119,6 +119,19 @@ fn a_pool_bears_the_names_of_its_pod() -> Result<()> {
 }
 
 #[test]
+fn a_runtime_that_was_restarted_names_the_next_pod_at_once() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Feature::Containers);
+    let (server, mut runtime) = (Server::start()?, Runtime::start()?);
+    let agent = Agent::start(["--cri", &runtime.socket().to_string_lossy()])?;
+    runtime.restart()?;
+    runtime.run(&API, "web", &client(&server)?)?;
+    let page = named(&agent, &API)?;
+    check(&page, &server, &[(&API, "web", "api")])?;
+    ensure!(!agent.errors().contains("have no names"), "{}", agent.errors());
+    Ok(())
+}
+
+#[test]
 fn a_runtime_that_comes_late_names_what_is_there() -> Result<()> {
     need!(Feature::Probes, Feature::Postgres, Feature::Containers);
     let server = Server::start()?;

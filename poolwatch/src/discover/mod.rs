@@ -17,6 +17,7 @@ mod namespace;
 mod older;
 mod process;
 mod scan;
+mod seen;
 mod service;
 mod socket;
 pub mod symbols;
@@ -27,7 +28,8 @@ mod unix;
 pub use self::{
     cgroup::{Container, Keeper},
     older::{By, Older, OlderSocket, older_sockets, sockets},
-    process::{Kind, Seen, Vanished, family, kind_of, process, processes, started},
+    process::{Kind, Vanished, family, kind_of, process, processes, started},
+    seen::Seen,
     unix::UnixSockets,
 };
 

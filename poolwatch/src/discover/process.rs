@@ -1,6 +1,6 @@
 //! Processes, as `/proc` shows them: who one is, which exist, which sockets one holds.
 //!
-//! Process numbers come in, [`event::Process`] goes out. Nothing is cached, and nothing of a process's
+//! Process numbers come in, [`Seen`] goes out. Nothing is cached, and nothing of a process's
 //! arguments or environment is kept but the names derived from them, and numbers.
 
 use std::{collections::BTreeSet, ffi::OsStr, fmt, fs::File, io::Read, path::Path};
@@ -12,13 +12,13 @@ use procfs::{
 
 use super::{
     NAME_BYTES, PROCESS_BYTES,
-    cgroup::{self, Cgroup, Container},
-    cri::Names,
+    cgroup::{self, Cgroup},
     declared::{Program, declared},
     inside, name,
+    seen::Seen,
     service::{self, Surroundings},
 };
-use crate::event::{self, Declared, ProcessId};
+use crate::event::ProcessId;
 
 /// `PF_KTHREAD` of the kernel's `include/linux/sched.h`.
 const KERNEL_THREAD: u32 = 0x0020_0000;
@@ -112,48 +112,6 @@ pub fn process(pid: u32) -> Result<Seen, Vanished> {
     })
 }
 
-/// A process as `/proc` shows it: its container has an identity and no name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// Which one.
-    pub id: ProcessId,
-    /// Its container.
-    pub container: Option<Container>,
-    name: String,
-    surroundings: Surroundings,
-    declared: Declared,
-}
-
-impl Seen {
-    /// A process in a container, as a test wants it.
-    #[cfg(test)]
-    pub fn inside(pid: u32, container: Option<Container>) -> Self {
-        Self {
-            id: ProcessId { pid, started: 1 },
-            container,
-            name: "psql".into(),
-            surroundings: Surroundings { declared: None, workload: None, unit: None, container: None },
-            declared: Declared::default(),
-        }
-    }
-
-    /// The process, with the names of its container where they are known.
-    pub fn named(&self, names: Option<&Names>) -> event::Process {
-        let workload = names.and_then(|names| names.workload.clone());
-        let container = names.and_then(|names| names.container.clone());
-        let surroundings = Surroundings { workload, container, ..self.surroundings.clone() };
-        event::Process {
-            id: self.id,
-            service: cut(surroundings.service(&self.name)),
-            name: self.name.clone(),
-            container: names.and_then(|names| names.container.clone()).map(cut),
-            pod: names.map(|names| cut(names.pod.clone())),
-            namespace: names.map(|names| cut(names.namespace.clone())),
-            declared: self.declared.clone(),
-        }
-    }
-}
-
 /// A process at one moment, as far as a scan of sockets wants to know it.
 pub(super) struct Holder {
     process: process::Process,
@@ -228,7 +186,7 @@ fn bytes(process: &process::Process, file: &str) -> Vec<u8> {
     bytes
 }
 
-fn cut(mut name: String) -> String {
+pub(super) fn cut(mut name: String) -> String {
     name.truncate(name.floor_char_boundary(NAME_BYTES));
     name
 }
@@ -289,24 +247,11 @@ mod tests {
     }
 
     #[test]
-    fn names_of_the_container_name_the_process() {
+    fn without_a_declared_name_or_unit_the_service_is_the_name() {
         let child = Waiting::start(Command::new("cat").env_remove("OTEL_SERVICE_NAME"));
         let cgroup = std::fs::read_to_string(format!("/proc/{}/cgroup", child.pid())).unwrap();
-        let unit = cgroup::read(&cgroup).unit;
-        let seen = process(child.pid()).unwrap();
-        assert_eq!(seen.named(None).service, unit.clone().unwrap_or("cat".into()));
-        let mut names = Names {
-            container: Some("main".into()),
-            pod: "api-1".into(),
-            namespace: "shop".into(),
-            workload: None,
-        };
-        assert_eq!(seen.named(Some(&names)).service, unit.unwrap_or("main".into()));
-        names.workload = Some("api".into());
-        let named = seen.named(Some(&names));
-        assert_eq!((named.name.as_str(), named.service.as_str()), ("cat", "api"));
-        let labels = (named.container.as_deref(), named.pod.as_deref(), named.namespace.as_deref());
-        assert_eq!(labels, (Some("main"), Some("api-1"), Some("shop")));
+        let expected = cgroup::read(&cgroup).unit.unwrap_or("cat".into());
+        assert_eq!(process(child.pid()).unwrap().named(None).service, expected);
     }
 
     #[test]

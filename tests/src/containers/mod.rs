@@ -37,7 +37,7 @@ use crate::{
 /// The cgroup above all pods of tests.
 const PARENT: &str = "/poolwatch-tests";
 const STARTUP: Duration = Duration::from_secs(30);
-const CALL: Duration = Duration::from_secs(60);
+const CALL: Duration = Duration::from_mins(1);
 /// The machine's own namespace.
 const NODE: i32 = 2;
 
@@ -70,21 +70,11 @@ pub fn programs() -> Result<PathBuf> {
 impl Runtime {
     /// Starts one in a directory of its own.
     pub fn start() -> Result<Self> {
-        Self::start_in(place::scratch()?)
-    }
-
-    /// The same in this directory, where its socket will be.
-    pub fn start_in(directory: TempDir) -> Result<Self> {
+        let directory = place::scratch()?;
         fs::write(directory.path().join("config.toml"), settings(directory.path())?)?;
-        let mut command = with_programs("bin/containerd")?;
-        command.arg("--config").arg(directory.path().join("config.toml"));
-        let process = Process::start("containerd", &mut command)?;
-        let socket = socket_in(directory.path());
-        clock::until(STARTUP, "containerd", || Ok(socket.exists().then_some(())))
-            .with_context(|| process.errors())?;
-        let calls = Calls::open(&socket)?;
+        let (process, calls) = launch(directory.path())?;
         let runtime = Self { process, directory, calls, pods: Vec::new() };
-        let archive = image::write(runtime.directory.path())?;
+        let (archive, socket) = (image::write(runtime.directory.path())?, runtime.socket());
         let mut import = with_programs("bin/ctr")?;
         import.arg("--address").arg(&socket).args(["--namespace", "k8s.io", "images", "import"]).arg(archive);
         process::run("ctr", &mut import, CALL)?.success("ctr images import")?;
@@ -110,10 +100,22 @@ impl Runtime {
         self.calls.call::<_, Nothing>("StartContainer", made).map(drop)
     }
 
-    /// What it logged.
-    pub fn errors(&self) -> String {
-        self.process.errors()
+    /// Ends it and starts it again; its pods go on.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process.stop(TERMINATE, STARTUP)?;
+        (self.process, self.calls) = launch(self.directory.path())?;
+        Ok(())
     }
+}
+
+fn launch(directory: &Path) -> Result<(Process, Calls)> {
+    let mut command = with_programs("bin/containerd")?;
+    command.arg("--config").arg(directory.join("config.toml"));
+    let process = Process::start("containerd", &mut command)?;
+    let socket = socket_in(directory);
+    let calls = clock::until(STARTUP, "containerd", || Ok(Calls::open(&socket).ok()));
+    let calls = calls.with_context(|| process.errors())?;
+    Ok((process, calls))
 }
 
 impl Drop for Runtime {

@@ -26,6 +26,9 @@ const CALL: Duration = Duration::from_secs(2);
 /// Bytes of an answer; the kubelet allows as many.
 const MESSAGE: usize = 16 << 20;
 
+/// Bytes of a name, as many as Kubernetes allows; a longer one is not believed.
+const NAME: usize = 253;
+
 const VERSION: &str = "/runtime.v1.RuntimeService/Version";
 const CONTAINERS: &str = "/runtime.v1.RuntimeService/ListContainers";
 const PODS: &str = "/runtime.v1.RuntimeService/ListPodSandbox";
@@ -104,7 +107,7 @@ fn joined(containers: Vec<Container>, pods: Vec<Pod>) -> Vec<(String, Names)> {
     let pods: HashMap<String, Names> = pods.into_iter().filter_map(named).collect();
     let inside = containers.into_iter().filter_map(|container| {
         let names = pods.get(&container.pod_sandbox_id)?.clone();
-        let name = container.metadata.map(|metadata| metadata.name).filter(|name| !name.is_empty());
+        let name = container.metadata.map(|metadata| metadata.name).filter(|name| is_name(name));
         Some((container.id, Names { container: name, ..names }))
     });
     let inside: Vec<_> = inside.collect();
@@ -112,10 +115,14 @@ fn joined(containers: Vec<Container>, pods: Vec<Pod>) -> Vec<(String, Names)> {
 }
 
 fn named(pod: Pod) -> Option<(String, Names)> {
-    let metadata = pod.metadata?;
-    let workload = workload(&metadata.name, &pod.labels);
+    let metadata = pod.metadata.filter(|names| is_name(&names.name) && is_name(&names.namespace))?;
+    let workload = workload(&metadata.name, &pod.labels).filter(|name| is_name(name));
     let names = Names { container: None, pod: metadata.name, namespace: metadata.namespace, workload };
-    (!names.pod.is_empty()).then_some((pod.id, names))
+    Some((pod.id, names))
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=NAME).contains(&text.len())
 }
 
 fn late() -> anyhow::Error {
@@ -134,4 +141,47 @@ fn root(error: tonic::transport::Error) -> anyhow::Error {
         cause = below;
     }
     anyhow!("{cause}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::message::{ContainerMetadata, PodMetadata},
+        *,
+    };
+
+    fn pod(id: &str, name: &str) -> Pod {
+        let metadata = PodMetadata { name: name.to_owned(), namespace: "shop".into() };
+        let labels = [("pod-template-hash".to_owned(), "7c9f8d6b5".to_owned())];
+        Pod { id: id.to_owned(), metadata: Some(metadata), labels: labels.into() }
+    }
+
+    fn container(id: &str, pod: &str, name: &str) -> Container {
+        let metadata = Some(ContainerMetadata { name: name.to_owned() });
+        Container { id: id.to_owned(), pod_sandbox_id: pod.to_owned(), metadata }
+    }
+
+    fn names(container: Option<&str>) -> Names {
+        Names {
+            container: container.map(str::to_owned),
+            pod: "api-7c9f8d6b5-x2x4z".into(),
+            namespace: "shop".into(),
+            workload: Some("api".into()),
+        }
+    }
+
+    #[test]
+    fn a_container_has_the_names_of_its_pod() {
+        let containers = vec![container("c", "p", "web"), container("d", "p", "")];
+        let found = joined(containers, vec![pod("p", "api-7c9f8d6b5-x2x4z")]);
+        let expected = [("c", names(Some("web"))), ("d", names(None)), ("p", names(None))];
+        assert_eq!(found, expected.map(|(id, names)| (id.to_owned(), names)));
+    }
+
+    #[test]
+    fn what_has_no_pod_or_no_name_is_not_told() {
+        let nameless = Pod { metadata: None, ..pod("q", "") };
+        let pods = vec![pod("p", ""), pod("r", &"long".repeat(64)), nameless];
+        assert_eq!(joined(vec![container("c", "p", "web"), container("d", "gone", "web")], pods), []);
+    }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use crate::config::Cri;
 
-/// Sockets that are tried: containerd's, CRI-O's, cri-dockerd's; k3s' and RKE2's, k0s', MicroK8s' own containerd.
+/// Sockets that are tried: containerd's, CRI-O's, cri-dockerd's; those of k3s and RKE2, k0s, and Canonical's snap.
 pub(super) const SOCKETS: [&str; 6] = [
     "/run/containerd/containerd.sock",
     "/run/crio/crio.sock",

@@ -28,13 +28,14 @@ fn answers(socket: PathBuf) -> (Option<Answer>, Option<Answer>) {
     })
 }
 
-const FAILED: (Option<Answer>, fn(&str) -> Option<Answer>) =
-    (Some(Answer::Failed(None)), |id| Some(Answer::Failed(Some(id.to_owned()))));
+fn failed() -> (Option<Answer>, Option<Answer>) {
+    (Some(Answer::Failed(None)), Some(Answer::Failed(Some("a".into()))))
+}
 
 #[test]
 fn a_socket_that_is_not_there_is_no_runtime() {
     let directory = Directory::new();
-    assert_eq!(answers(directory.0.join("none.sock")), (FAILED.0, FAILED.1("a")));
+    assert_eq!(answers(directory.0.join("none.sock")), failed());
     assert_eq!(runtime().block_on(survey(&Cri::At("/nowhere/none.sock".into()))).unwrap(), None);
     assert_eq!(runtime().block_on(survey(&Cri::Off)).unwrap(), None);
 }
@@ -44,7 +45,7 @@ fn a_dead_socket_is_no_runtime() {
     let directory = Directory::new();
     let path = directory.0.join("dead.sock");
     drop(UnixListener::bind(&path).unwrap());
-    assert_eq!(answers(path.clone()), (FAILED.0, FAILED.1("a")));
+    assert_eq!(answers(path.clone()), failed());
     let error = runtime().block_on(survey(&Cri::At(path))).unwrap_err().to_string();
     assert!(error.contains("Connection refused"), "{error}");
 }
