@@ -9,7 +9,7 @@ use poolwatch_tests::{
     agent::Agent,
     clock,
     containers::{Pod, Runtime, socket_in},
-    need,
+    http, need,
     need::Feature,
     page::{Page, Sample},
     place,
@@ -27,10 +27,24 @@ const API: Pod<'_> = Pod {
     namespace: "shop",
     uid: "7f8d3b1c-9a52-4e0e-b3d6-1c2f5a7e9d04",
     labels: &[("app", "api"), ("pod-template-hash", "7c9f8d6b5")],
+    host: false,
 };
 /// Of nobody.
-const BARE: Pod<'_> =
-    Pod { name: "by-hand", namespace: "default", uid: "11111111-2222-4333-8444-555555555555", labels: &[] };
+const BARE: Pod<'_> = Pod {
+    name: "by-hand",
+    namespace: "default",
+    uid: "11111111-2222-4333-8444-555555555555",
+    labels: &[],
+    host: false,
+};
+/// The agent's own.
+const AGENT: Pod<'_> = Pod {
+    name: "poolwatch-9vk2p",
+    namespace: "poolwatch",
+    uid: "99999999-8888-4777-8666-555555555555",
+    labels: &[("controller-revision-hash", "6d5")],
+    host: true,
+};
 
 /// A client with one connection, which it uses until it is killed.
 fn client(server: &Server) -> Result<Vec<String>> {
@@ -51,12 +65,15 @@ fn label<'s>(sample: &'s Sample, name: &str) -> &'s str {
 
 /// Waits until a pool has the name of this pod.
 fn named(agent: &Agent, pod: &Pod<'_>) -> Result<Page> {
-    let page = clock::until(SOON, "a named pod", || {
-        let page = agent.metrics()?;
+    named_in(|| agent.metrics(), pod).with_context(|| agent.errors())
+}
+
+fn named_in(metrics: impl Fn() -> Result<Page>, pod: &Pod<'_>) -> Result<Page> {
+    clock::until(SOON, "a named pod", || {
+        let page = metrics()?;
         let there = page.matching(CONNECTIONS, &[("k8s_pod_name", pod.name)]).count() > 0;
         Ok(there.then_some(page))
-    });
-    page.with_context(|| agent.errors())
+    })
 }
 
 /// A pod, what its container is called, and its service.
@@ -87,13 +104,13 @@ fn check(page: &Page, server: &Server, expected: &[Expected<'_>]) -> Result<()> 
 fn a_pool_bears_the_names_of_its_pod() -> Result<()> {
     need!(Feature::Probes, Feature::Postgres, Feature::Containers);
     let (server, mut runtime) = (Server::start()?, Runtime::start()?);
-    runtime.run(&BARE, "main", &client(&server)?)?;
+    runtime.run(&BARE, "main", &client(&server)?, &[])?;
     let asleep = "select count(*) from pg_stat_activity where query like 'select pg_sleep(600)%'";
     clock::until(SOON, "the pod's query", || Ok((server.psql("postgres", asleep)? == "1").then_some(())))?;
     let agent = Agent::start(["--cri", &runtime.socket().to_string_lossy()])?;
     check(&agent.metrics()?, &server, &[(&BARE, "main", "main")])?;
 
-    runtime.run(&API, "web", &client(&server)?)?;
+    runtime.run(&API, "web", &client(&server)?, &[])?;
     let page = named(&agent, &API)?;
     check(&page, &server, &[(&BARE, "main", "main"), (&API, "web", "api")])?;
     let opened = page.sum(OPENED, &[("service_name", "api"), ("server_port", &server.port().to_string())]);
@@ -118,13 +135,46 @@ fn a_pool_bears_the_names_of_its_pod() -> Result<()> {
     Ok(())
 }
 
+/// As a `DaemonSet` runs it; where the socket's directory is not mounted, it is found below the root of process 1.
+fn an_agent_in_a_pod(mounted: bool) -> Result<()> {
+    let (server, mut runtime) = (Server::start()?, Runtime::start()?);
+    runtime.run(&BARE, "main", &client(&server)?, &[])?;
+    let (binary, port) = (place::agent()?, place::free_port()?);
+    let home = binary.parent().context("it lies in a directory")?;
+    let socket = runtime.socket();
+    let directory = socket.parent().filter(|_| mounted).unwrap_or(home);
+    let [program, address] = [binary.as_path(), &socket].map(|path| path.display().to_string());
+    let listen = format!("127.0.0.1:{port}");
+    let command = [program.as_str(), "--listen", &listen, "--cri", &address].map(str::to_owned);
+    runtime.run(&AGENT, "agent", &command, &[home, directory])?;
+    let url = |path: &str| format!("http://{listen}{path}");
+    clock::until(SOON, "the agent", || Ok(http::get(&url("/readyz")).ok().filter(|answer| answer.0 == 200)))
+        .with_context(|| runtime.log("agent"))?;
+    runtime.run(&API, "web", &client(&server)?, &[])?;
+    let page = named_in(|| Page::parse(&http::get(&url("/metrics"))?.1), &API)
+        .with_context(|| runtime.log("agent"))?;
+    check(&page, &server, &[(&BARE, "main", "main"), (&API, "web", "api")])
+}
+
+#[test]
+fn an_agent_in_a_pod_is_given_the_socket() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Feature::Containers);
+    an_agent_in_a_pod(true)
+}
+
+#[test]
+fn an_agent_in_a_pod_finds_the_socket_on_the_machine() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Feature::Containers, Feature::MachineRoot);
+    an_agent_in_a_pod(false)
+}
+
 #[test]
 fn a_runtime_that_was_restarted_names_the_next_pod_at_once() -> Result<()> {
     need!(Feature::Probes, Feature::Postgres, Feature::Containers);
     let (server, mut runtime) = (Server::start()?, Runtime::start()?);
     let agent = Agent::start(["--cri", &runtime.socket().to_string_lossy()])?;
     runtime.restart()?;
-    runtime.run(&API, "web", &client(&server)?)?;
+    runtime.run(&API, "web", &client(&server)?, &[])?;
     let page = named(&agent, &API)?;
     check(&page, &server, &[(&API, "web", "api")])?;
     ensure!(!agent.errors().contains("have no names"), "{}", agent.errors());
@@ -140,7 +190,7 @@ fn a_runtime_that_comes_late_names_what_is_there() -> Result<()> {
     let directory = place::scratch()?;
     let link = socket_in(directory.path());
     let agent = Agent::start(["--cri", &link.to_string_lossy()])?;
-    runtime.run(&API, "web", &client(&server)?)?;
+    runtime.run(&API, "web", &client(&server)?, &[])?;
     let unnamed = clock::until(SOON, "the pod's connection", || {
         let page = agent.metrics()?;
         Ok((!series(&page, CONNECTIONS, &server).is_empty()).then_some(page))

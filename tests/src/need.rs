@@ -60,6 +60,8 @@ pub enum Feature {
     Grafana,
     /// containerd, runc and the program of the tests' image; root, who may mount.
     Containers,
+    /// The machine's file system, below the root of process 1.
+    MachineRoot,
     /// The next process number can be chosen.
     PidChoice,
     /// Root, so that other users can be tried out.
@@ -134,6 +136,9 @@ pub fn lack(feature: Feature) -> Option<String> {
             .or_else(|| lack_built("tools/containerd/usr/sbin/runc"))
             .or_else(|| lack_built("c/waiting"))
             .or_else(lack_mounts),
+        Feature::MachineRoot => fs::metadata("/proc/1/root/.")
+            .err()
+            .map(|error| format!("the root of process 1 may not be looked into: {error}")),
         Feature::PidChoice => lack_root().or_else(|| lack_file("/proc/sys/kernel/ns_last_pid")),
         Feature::ProbeObject => match place::probes() {
             Ok(object) => lack_file(object),

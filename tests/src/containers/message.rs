@@ -17,6 +17,8 @@ pub struct Metadata {
 pub struct PodConfig {
     #[prost(message, optional, tag = "1")]
     pub metadata: Option<Metadata>,
+    #[prost(string, tag = "3")]
+    pub log_directory: String,
     #[prost(map = "string, string", tag = "6")]
     pub labels: HashMap<String, String>,
     #[prost(message, optional, tag = "8")]
@@ -35,6 +37,8 @@ pub struct LinuxPod {
 pub struct PodSecurity {
     #[prost(message, optional, tag = "1")]
     pub namespaces: Option<Namespaces>,
+    #[prost(bool, tag = "6")]
+    pub privileged: bool,
 }
 
 /// 2 = the machine's own.
@@ -42,6 +46,8 @@ pub struct PodSecurity {
 pub struct Namespaces {
     #[prost(int32, tag = "1")]
     pub network: i32,
+    #[prost(int32, tag = "2")]
+    pub processes: i32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -70,6 +76,8 @@ pub struct ContainerConfig {
     pub command: Vec<String>,
     #[prost(message, repeated, tag = "7")]
     pub mounts: Vec<Mount>,
+    #[prost(string, tag = "11")]
+    pub log_path: String,
     #[prost(message, optional, tag = "15")]
     pub linux: Option<LinuxContainer>,
 }
@@ -104,6 +112,8 @@ pub struct LinuxContainer {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ContainerSecurity {
+    #[prost(bool, tag = "2")]
+    pub privileged: bool,
     #[prost(message, optional, tag = "3")]
     pub namespaces: Option<Namespaces>,
 }

@@ -52,6 +52,8 @@ pub struct Pod<'a> {
     pub uid: &'a str,
     /// Its labels.
     pub labels: &'a [(&'a str, &'a str)],
+    /// It has the machine's processes and all privileges, as an agent may.
+    pub host: bool,
 }
 
 /// A running runtime; its pods end with it.
@@ -86,18 +88,24 @@ impl Runtime {
         socket_in(self.directory.path())
     }
 
-    /// Runs a command as the container `name` of a new pod.
-    pub fn run(&mut self, pod: &Pod<'_>, name: &str, command: &[String]) -> Result<()> {
-        let config = pod_config(pod);
+    /// Runs a command as the container `name` of a new pod, which sees the machine's programs and `more` directories.
+    pub fn run(&mut self, pod: &Pod<'_>, name: &str, command: &[String], more: &[&Path]) -> Result<()> {
+        let config = pod_config(pod, self.directory.path());
         let made: Id = self.calls.call("RunPodSandbox", RunPod { config: Some(config.clone()) })?;
         self.pods.push(made.id.clone());
         let container = CreateContainer {
             pod: made.id,
-            config: Some(container_config(name, command)),
+            config: Some(container_config(pod, name, command, more)),
             pod_config: Some(config),
         };
         let made: Id = self.calls.call("CreateContainer", container)?;
         self.calls.call::<_, Nothing>("StartContainer", made).map(drop)
+    }
+
+    /// What the container of this name has printed.
+    pub fn log(&self, name: &str) -> String {
+        let log = self.directory.path().join(format!("{name}.log"));
+        fs::read_to_string(log).unwrap_or_else(|error| error.to_string())
     }
 
     /// Ends it and starts it again; its pods go on.
@@ -173,30 +181,38 @@ BinaryName = "{runc}"
     ))
 }
 
-fn pod_config(pod: &Pod<'_>) -> PodConfig {
+fn pod_config(pod: &Pod<'_>, logs: &Path) -> PodConfig {
     let own = |text: &str| text.to_owned();
     let labels: HashMap<_, _> = pod.labels.iter().map(|(name, value)| (own(name), own(value))).collect();
     let (name, uid, namespace) = (own(pod.name), own(pod.uid), own(pod.namespace));
     let cgroup_parent = format!("{PARENT}/kubepods/burstable/pod{uid}");
-    let security = Some(PodSecurity { namespaces: Some(Namespaces { network: NODE }) });
+    let security = Some(PodSecurity { namespaces: Some(namespaces(pod)), privileged: pod.host });
     PodConfig {
         metadata: Some(Metadata { name, uid, namespace }),
+        log_directory: logs.display().to_string(),
         labels,
         linux: Some(LinuxPod { cgroup_parent, security }),
     }
 }
 
-fn container_config(name: &str, command: &[String]) -> ContainerConfig {
-    let there = image::SEEN.iter().filter(|path| Path::new(path).exists());
-    let mount =
-        |path: &&str| Mount { inside: (*path).to_owned(), outside: (*path).to_owned(), readonly: true };
-    let security = Some(ContainerSecurity { namespaces: Some(Namespaces { network: NODE }) });
+fn namespaces(pod: &Pod<'_>) -> Namespaces {
+    Namespaces { network: NODE, processes: if pod.host { NODE } else { 0 } }
+}
+
+fn container_config(pod: &Pod<'_>, name: &str, command: &[String], more: &[&Path]) -> ContainerConfig {
+    let seen = image::SEEN.iter().map(Path::new).chain(more.iter().copied());
+    let mount = |path: &Path| {
+        let path = path.display().to_string();
+        Mount { inside: path.clone(), outside: path, readonly: true }
+    };
+    let security = ContainerSecurity { privileged: pod.host, namespaces: Some(namespaces(pod)) };
     ContainerConfig {
         metadata: Some(ContainerMetadata { name: name.to_owned() }),
         image: Some(Image { image: image::NAME.to_owned() }),
         command: command.to_vec(),
-        mounts: there.map(mount).collect(),
-        linux: Some(LinuxContainer { security }),
+        mounts: seen.filter(|path| path.exists()).map(mount).collect(),
+        log_path: format!("{name}.log"),
+        linux: Some(LinuxContainer { security: Some(security) }),
     }
 }
 
