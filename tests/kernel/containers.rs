@@ -37,6 +37,14 @@ const BARE: Pod<'_> = Pod {
     labels: &[],
     host: false,
 };
+/// Of a Job, which a `CronJob` made.
+const JOB: Pod<'_> = Pod {
+    name: "report-29384760-fz9qk",
+    namespace: "shop",
+    uid: "22222222-3333-4444-8555-666666666666",
+    labels: &[("batch.kubernetes.io/job-name", "report-29384760")],
+    host: false,
+};
 /// The agent's own.
 const AGENT: Pod<'_> = Pod {
     name: "poolwatch-9vk2p",
@@ -48,9 +56,14 @@ const AGENT: Pod<'_> = Pod {
 
 /// A client with one connection, which it uses until it is killed.
 fn client(server: &Server) -> Result<Vec<String>> {
+    asking(server, "select pg_sleep(600)")
+}
+
+/// A client that asks this and ends.
+fn asking(server: &Server, sql: &str) -> Result<Vec<String>> {
     let psql = tool("psql")?.get_program().to_string_lossy().into_owned();
     let address = server.address_of(Way::Tcp4, "postgres", "postgres");
-    Ok(vec![psql, "-X".into(), "-d".into(), address, "-c".into(), "select pg_sleep(600)".into()])
+    Ok(vec![psql, "-X".into(), "-d".into(), address, "-c".into(), sql.into()])
 }
 
 /// The series of this name that speak of this server.
@@ -129,7 +142,9 @@ fn a_pool_bears_the_names_of_its_pod() -> Result<()> {
         ensure!(pool["process"]["pod"] == API.name && pool["process"]["container"] == "web", "{pool}");
         ensure!(pool["process"]["name"] == "psql", "{pool}");
     }
-    for line in page.text.lines().filter(|line| line.starts_with(CONNECTIONS)) {
+    for line in
+        page.text.lines().filter(|line| line.starts_with(CONNECTIONS) && line.contains("k8s_pod_name"))
+    {
         println!("{line}");
     }
     Ok(())
@@ -166,6 +181,26 @@ fn an_agent_in_a_pod_is_given_the_socket() -> Result<()> {
 fn an_agent_in_a_pod_finds_the_socket_on_the_machine() -> Result<()> {
     need!(Feature::Probes, Feature::Postgres, Feature::Containers, Feature::MachineRoot);
     an_agent_in_a_pod(false)
+}
+
+/// Its names come when it has ended.
+#[test]
+fn a_process_that_ends_at_once_is_named() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Feature::Containers);
+    let (server, mut runtime) = (Server::start()?, Runtime::start()?);
+    let agent = Agent::start(["--cri", &runtime.socket().to_string_lossy()])?;
+    runtime.run(&JOB, "main", &asking(&server, "select 1")?, &[])?;
+    let closed = "poolwatch_connections_closed_total";
+    let page = clock::until(SOON, "its end", || {
+        let page = agent.metrics()?;
+        Ok((page.sum(closed, &[("service_name", "report")]) == 1.0).then_some(page))
+    });
+    let page =
+        page.with_context(|| agent.metrics().map_or_else(|error| error.to_string(), |page| page.text))?;
+    let counters = series(&page, closed, &server);
+    ensure!(counters.iter().all(|counter| label(counter, "service_name") == "report"), "{counters:?}");
+    ensure!(counters.iter().all(|counter| label(counter, "k8s_namespace_name") == "shop"), "{counters:?}");
+    Ok(())
 }
 
 #[test]

@@ -97,10 +97,12 @@ impl Containers {
 
     /// A process was told of. Without names of its container it will be told of again, when they are known.
     pub fn meet(&mut self, seen: &Seen) {
-        if let (Some(lookup), Some(container)) = (self.lacks(seen), &seen.container) {
-            lookup.ask(container);
-            self.missed += u64::from(container.keeper == Keeper::Kubernetes);
-            self.nameless.insert(seen.id.pid, (seen.id, container.clone()));
+        let (Some(lookup), Some(container)) = (self.lacks(seen), &seen.container) else { return };
+        lookup.ask(container);
+        let before = self.nameless.insert(seen.id.pid, (seen.id, container.clone()));
+        // It may only have become another program.
+        if before.is_none_or(|(id, _)| id != seen.id) && container.keeper == Keeper::Kubernetes {
+            self.missed += 1;
         }
     }
 

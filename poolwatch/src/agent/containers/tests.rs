@@ -110,6 +110,8 @@ fn a_process_without_names_is_told_again_when_they_are_known() {
     containers.meet(&inside(9, "b", Keeper::Unsaid));
     assert_eq!((other.asked(), containers.missed()), (vec!["a".into(), "a".into(), "b".into()], 2));
     containers.part(8);
+    containers.meet(&seen);
+    assert_eq!((other.asked().len(), containers.missed()), (1, 2), "a process counts once");
     // It failed at first, and is asked again.
     other.says(Answer::Failed(Some("a".into())));
     assert!(containers.news(AGAIN).named.is_empty());
