@@ -4,6 +4,8 @@
 //! [`watcher`] is the left side (kernel and `/proc` → events), [`told`] the right (events → facts,
 //! pages). Nothing but events crosses between them, so that a recording of these replays the agent.
 
+mod containers;
+mod introduction;
 mod known;
 mod lenders;
 mod pressure;
@@ -24,10 +26,10 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use self::{told::Told, watcher::Watcher};
+use self::{containers::Containers, told::Told, watcher::Watcher};
 use crate::{
     clock,
-    config::{Evidence, Targets},
+    config::{Cri, Evidence, Targets},
     event::{Event, Time},
     export::{
         ExportSettings, Exporter, Question,
@@ -57,6 +59,8 @@ pub struct Job {
     pub targets: Targets,
     /// What to attach.
     pub wanted: Wanted,
+    /// Who names containers and pods.
+    pub cri: Cri,
     /// How to judge.
     pub settings: Settings,
     /// How to render.
@@ -72,6 +76,8 @@ pub struct Job {
 /// # Errors
 /// [`probes::Refusal`] when this kernel or these privileges allow no watching; else what failed, in words.
 pub async fn run(job: Job, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
+    // Nothing is seen yet that would have to wait for names.
+    let containers = Containers::start(job.cri.clone()).await;
     // The kernel side first: a recording that nothing can be written to should not be begun.
     let attached = probes::attach(&job.wanted)?;
     let (asks, questions) = mpsc::channel(QUESTIONS);
@@ -81,7 +87,7 @@ pub async fn run(job: Job, listener: TcpListener, stop: impl Future<Output = ()>
         // An error means that the agent is gone, which is reason enough.
         let _ = closed.await;
     }));
-    let mut agent = Agent::begin(job, attached)?;
+    let mut agent = Agent::begin(job, attached, containers)?;
     tracing::info!(%address, "watching; see /metrics, /health/pool and /health/details");
     let ended = agent.watch(questions, stop).await;
     let finished =
@@ -102,7 +108,7 @@ struct Agent {
 }
 
 impl Agent {
-    fn begin(job: Job, attached: Attached) -> Result<Self> {
+    fn begin(job: Job, attached: Attached, containers: Containers) -> Result<Self> {
         let evidence = job.wanted.evidence;
         let Job { targets, settings, export, record, .. } = job;
         let exit_with_pid = targets.exit_with_pid;
@@ -119,7 +125,7 @@ impl Agent {
         }
         tracing::info!(tier = %attached.tier, "probes attached");
         let mut agent = Self {
-            watcher: Watcher::new(attached, targets, evidence)?,
+            watcher: Watcher::new(attached, targets, evidence, containers)?,
             told: Told::new(Core::new(settings), Exporter::new(export)),
             recording,
             events: vec![Event::Probes(states)],
