@@ -1,5 +1,7 @@
 //! Measures what poolwatch costs: `cargo xtask bench <what>`. Figures go to the terminal; docs/overhead.md keeps some.
 
+use std::{path::PathBuf, process::Command};
+
 use anyhow::Result;
 
 use crate::{
@@ -16,6 +18,12 @@ pub enum What {
     /// The core alone: events per second of one thread, bytes per connection.
     Core {
         /// What to hand to the benchmark.
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// What many connections, processes, pools and statements cost poolwatch itself.
+    Scale {
+        /// What to hand to the measurement, such as `--short`, which takes seconds and judges nothing.
         #[arg(last = true)]
         arguments: Vec<String>,
     },
@@ -38,13 +46,24 @@ pub fn bench(what: &What) -> Result<()> {
             cargo.args(["-p", "poolwatch", "--bench", "core", "--"]).args(arguments);
             command::run(&mut cargo)
         }
+        What::Scale { arguments } => scale(arguments),
         What::Overhead { yes, arguments } => overhead(*yes, arguments),
     }
 }
 
-fn overhead(yes: bool, arguments: &[String]) -> Result<()> {
-    setup::set_up(Need::Test, yes)?;
-    let agent = build::build(&build::Options { release: true, debug_probes: false })?;
+fn scale(arguments: &[String]) -> Result<()> {
+    let program = program()?;
+    let mut scale = Command::new(program);
+    scale.arg("scale");
+    // A part of it makes no table.
+    if arguments.is_empty() {
+        scale.arg("--page").arg(place::root().join(PAGE));
+    }
+    command::run(scale.args(arguments))
+}
+
+/// Builds what measures.
+fn program() -> Result<PathBuf> {
     command::run(command::cargo("build").args([
         "--release",
         "-p",
@@ -52,10 +71,17 @@ fn overhead(yes: bool, arguments: &[String]) -> Result<()> {
         "--bin",
         "poolwatch-cost",
     ]))?;
+    Ok(place::target().join("release/poolwatch-cost"))
+}
+
+fn overhead(yes: bool, arguments: &[String]) -> Result<()> {
+    setup::set_up(Need::Test, yes)?;
+    let agent = build::build(&build::Options { release: true, debug_probes: false })?;
+    let program = program()?;
     let mut cost = command::as_root("env");
     cost.arg(format!("POOLWATCH_BIN={}", agent.display()));
     cost.arg(format!("PATH={}", place::path_with(&place::tools().join("bin")).display()));
-    cost.arg(place::target().join("release/poolwatch-cost"));
+    cost.arg(program);
     // A part of it makes no table.
     if arguments.is_empty() {
         cost.arg("--page").arg(place::root().join(PAGE));

@@ -2,10 +2,12 @@
 //! and whoever asks.
 //!
 //! [`watcher`] is the left side (kernel and `/proc` → events), [`told`] the right (events → facts,
-//! pages). Nothing but events crosses between them, so that a recording of these replays the agent.
+//! pages). Nothing but events crosses between them, so that a recording of these replays the agent. Pages are
+//! rendered and handed out behind the [`porch`], in threads of its own: whoever reads them does not hold the task.
 
 mod known;
 mod lenders;
+pub mod porch;
 mod pressure;
 mod scan;
 pub mod told;
@@ -20,20 +22,16 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::{
     net::TcpListener,
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::{MissedTickBehavior, interval},
 };
 
-use self::{told::Told, watcher::Watcher};
+use self::{porch::Porch, told::Told, watcher::Watcher};
 use crate::{
     clock,
     config::{Evidence, Targets},
     event::{Event, Time},
-    export::{
-        ExportSettings, Exporter, Question,
-        access::Access,
-        door::{self, Ask},
-    },
+    export::{ExportSettings, Exporter, Question, access::Access, door::Ask},
     infer::{Core, settings::Settings},
     privilege,
     probes::{self, Attached, Wanted},
@@ -73,20 +71,16 @@ pub async fn run(job: Job, listener: TcpListener, stop: impl Future<Output = ()>
     // The kernel side first: a recording that nothing can be written to should not be begun.
     let attached = probes::attach(&job.wanted)?;
     let (asks, questions) = mpsc::channel(QUESTIONS);
-    let (closing, closed) = oneshot::channel::<()>();
     let address = listener.local_addr().context("the listening socket has no address")?;
-    let door = tokio::spawn(door::serve(listener, asks, job.access.clone(), async {
-        // An error means that the agent is gone, which is reason enough.
-        let _ = closed.await;
-    }));
+    let listener = listener.into_std().context("the listening socket cannot be handed over")?;
+    let porch = Porch::open(listener, asks, job.access.clone())?;
     let mut agent = Agent::begin(job, attached)?;
     tracing::info!(%address, "watching; see /metrics, /health/pool and /health/details");
     let ended = agent.watch(questions, stop).await;
     let finished =
         agent.recording.take().map_or(Ok(()), Writer::finish).context("cannot close the recording");
     drop(agent);
-    drop(closing);
-    door.await.context("the HTTP server failed")?;
+    porch.close()?;
     ended.and(finished)
 }
 
@@ -174,7 +168,7 @@ impl Agent {
             _ => self.refresh(|at| Event::Tick { at })?,
         };
         // Whoever asked may be gone.
-        let _ = ask.reply.send(self.told.answer(&ask.question, at));
+        let _ = ask.reply.send(self.told.picture(ask.question, at));
         Ok(())
     }
 

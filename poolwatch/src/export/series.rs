@@ -73,7 +73,7 @@ impl SqlStates {
 }
 
 /// What is counted per service and database.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DatabaseSeries {
     operations: BTreeMap<(&'static str, ErrorType), Histogram>,
     first_byte: Histogram,
@@ -146,7 +146,7 @@ impl DatabaseSeries {
 
 /// What is counted per service and pool name. Sums of time are wider than a [`Time`]: a thousand
 /// connections fill 64 bits in seven months.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct PoolSeries {
     create: Histogram,
     used: Histogram,

@@ -9,11 +9,12 @@ use std::{
 };
 
 use super::{
+    answer::Question,
     labels,
     page::Page,
-    queries::Queries,
+    queries::{self, Queries},
     series::{DatabaseSeries, PoolSeries, SqlStates},
-    table::{Service, Table, alive},
+    table::{Rows, Service, Table, alive},
 };
 use crate::{
     event::{HashMap, SECOND, Time},
@@ -50,6 +51,30 @@ impl Losses {
     /// By the place's name.
     pub const fn by_place(self) -> [(&'static str, u64); 3] {
         [("services", self.services), ("series", self.series), ("queries", self.queries)]
+    }
+}
+
+/// What was counted until a moment, as far as an answer needs it. It stays as it is while the tables go on.
+#[derive(Debug, Default)]
+pub struct Counted {
+    databases: Rows<DatabaseSeries>,
+    pools: Rows<PoolSeries>,
+    /// Queries.
+    pub queries: queries::Kept,
+    /// What was given up.
+    pub losses: Losses,
+}
+
+impl Counted {
+    /// Gives the samples to the page.
+    pub fn render(&self, label_user: bool, page: &mut Page) {
+        for (labels, series) in &self.databases {
+            series.render(labels, page);
+        }
+        for (labels, series) in &self.pools {
+            series.render(labels, page);
+        }
+        self.queries.render(label_user, page);
     }
 }
 
@@ -118,20 +143,15 @@ impl Tables {
         Losses { queries: self.queries.evicted(), ..self.losses }
     }
 
-    /// The queries.
-    pub const fn queries(&self) -> &Queries {
-        &self.queries
-    }
-
-    /// Gives the samples to the page.
-    pub fn render(&self, now: Time, page: &mut Page) {
-        for (labels, series) in self.databases.live(now) {
-            series.render(labels, page);
+    /// What was counted until now, as far as the question asks for it.
+    pub fn counted(&self, question: &Question, now: Time) -> Counted {
+        let all = *question == Question::Metrics;
+        Counted {
+            databases: if all { self.databases.live(now) } else { Rows::new() },
+            pools: if all { self.pools.live(now) } else { Rows::new() },
+            queries: self.queries.kept(question, now),
+            losses: self.losses(),
         }
-        for (labels, series) in self.pools.live(now) {
-            series.render(labels, page);
-        }
-        self.queries.render(self.label_user, now, page);
     }
 
     fn route(&mut self, labels: &Arc<Labels>, now: Time) -> Option<Route> {
