@@ -23,6 +23,9 @@ pub enum What {
     },
     /// What many connections, processes, pools and statements cost poolwatch itself.
     Scale {
+        /// Install system packages without asking.
+        #[arg(long)]
+        yes: bool,
         /// What to hand to the measurement, such as `--short`, which takes seconds and judges nothing.
         #[arg(last = true)]
         arguments: Vec<String>,
@@ -46,20 +49,36 @@ pub fn bench(what: &What) -> Result<()> {
             cargo.args(["-p", "poolwatch", "--bench", "core", "--"]).args(arguments);
             command::run(&mut cargo)
         }
-        What::Scale { arguments } => scale(arguments),
+        What::Scale { yes, arguments } => scale(*yes, arguments),
         What::Overhead { yes, arguments } => overhead(*yes, arguments),
     }
 }
 
-fn scale(arguments: &[String]) -> Result<()> {
-    let program = program()?;
-    let mut scale = Command::new(program);
+fn scale(yes: bool, arguments: &[String]) -> Result<()> {
+    // The short form is told apart here: it needs neither privileges nor probes.
+    let mut scale = if arguments.iter().any(|argument| argument == "--short") {
+        Command::new(program()?)
+    } else {
+        measuring(yes)?
+    };
     scale.arg("scale");
     // A part of it makes no table.
     if arguments.is_empty() {
         scale.arg("--page").arg(place::root().join(PAGE));
     }
     command::run(scale.args(arguments))
+}
+
+/// What measures, as root, with the agent that it measures.
+fn measuring(yes: bool) -> Result<Command> {
+    setup::set_up(Need::Test, yes)?;
+    let agent = build::build(&build::Options { release: true, debug_probes: false })?;
+    let program = program()?;
+    let mut cost = command::as_root("env");
+    cost.arg(format!("POOLWATCH_BIN={}", agent.display()));
+    cost.arg(format!("PATH={}", place::path_with(&place::tools().join("bin")).display()));
+    cost.arg(program);
+    Ok(cost)
 }
 
 /// Builds what measures.
@@ -75,13 +94,7 @@ fn program() -> Result<PathBuf> {
 }
 
 fn overhead(yes: bool, arguments: &[String]) -> Result<()> {
-    setup::set_up(Need::Test, yes)?;
-    let agent = build::build(&build::Options { release: true, debug_probes: false })?;
-    let program = program()?;
-    let mut cost = command::as_root("env");
-    cost.arg(format!("POOLWATCH_BIN={}", agent.display()));
-    cost.arg(format!("PATH={}", place::path_with(&place::tools().join("bin")).display()));
-    cost.arg(program);
+    let mut cost = measuring(yes)?;
     // A part of it makes no table.
     if arguments.is_empty() {
         cost.arg("--page").arg(place::root().join(PAGE));

@@ -30,7 +30,7 @@ use self::{porch::Porch, told::Told, watcher::Watcher};
 use crate::{
     clock,
     config::{Evidence, Targets},
-    event::{Event, Time},
+    event::{Event, ProcessId, SocketId, Time},
     export::{ExportSettings, Exporter, Question, access::Access, door::Ask},
     infer::{Core, settings::Settings},
     privilege,
@@ -44,6 +44,9 @@ const POLL: Duration = Duration::from_millis(20);
 const TICK: Duration = Duration::from_secs(1);
 /// Ticks between two looks at whether processes still live, for the case that a record was lost.
 const TICKS_PER_PROCESS_SCAN: u32 = 5;
+/// Connections, and processes, that are looked at without a look at the ring: a system call each, so a millisecond.
+const SLICE: usize = 500;
+const PROCESS_SLICE: usize = 50;
 /// Questions that wait at once; further ones wait in their connections.
 const QUESTIONS: usize = 64;
 
@@ -176,7 +179,7 @@ impl Agent {
         self.ticks = self.ticks.wrapping_add(1);
         let sockets = self.watcher.scan_unix();
         let all = self.ticks.is_multiple_of(TICKS_PER_PROCESS_SCAN);
-        let processes = if all { self.watcher.scan_processes() } else { Vec::new() };
+        let processes = if all { self.scan_processes()? } else { Vec::new() };
         let aside = if all { self.watcher.scan_aside() } else { Vec::new() };
         // What they did last may still lie in the ring.
         self.drain()?;
@@ -186,12 +189,31 @@ impl Agent {
         self.refresh(|at| Event::Tick { at }).map(drop)
     }
 
+    fn scan_processes(&mut self) -> Result<Vec<ProcessId>> {
+        let mut ended = Vec::new();
+        for processes in self.watcher.processes().chunks(PROCESS_SLICE) {
+            ended.extend(Watcher::scan_processes(processes));
+            self.drain()?;
+        }
+        Ok(ended)
+    }
+
+    /// Looks at all connections, and at the ring in between: of many this takes longer than it lasts.
+    fn scan(&mut self) -> Result<Vec<SocketId>> {
+        let mut absent = Vec::new();
+        for sockets in self.watcher.sockets().chunks(SLICE) {
+            absent.extend(self.watcher.scan(sockets, &mut self.events));
+            self.drain()?;
+        }
+        Ok(absent)
+    }
+
     /// Brings the core up to this moment, which is the answer.
     fn refresh(&mut self, moment: impl FnOnce(Time) -> Event) -> Result<Time> {
         // What began is scanned among the connections that are known: so take the new ones first, and what
         // ended since the scan after it.
         self.drain()?;
-        let absent = self.watcher.scan(&mut self.events);
+        let absent = self.scan()?;
         // What happened before this moment is told before it: sums up to a moment are final.
         let at = clock::now();
         self.drain()?;

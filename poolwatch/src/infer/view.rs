@@ -28,7 +28,7 @@ impl Core {
         }
     }
 
-    fn pool_snapshot(&self, pool: &Pool, servers: &Servers, now: Time) -> PoolSnapshot {
+    fn pool_snapshot(&self, pool: &Pool, servers: &Servers<'_>, now: Time) -> PoolSnapshot {
         let utilization = pool.utilization();
         let oldest_lease = self.oldest_lease(pool, now);
         PoolSnapshot {

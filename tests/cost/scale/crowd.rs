@@ -1,7 +1,7 @@
 //! A made-up crowd: services, their processes, pools, connections and queries, as the events that an agent is told.
 //!
-//! The same crowd tells the same events, in the order of their time. Names are as long as Kubernetes makes them, every
-//! connection is visited in turn, and every second process serves demands, so that its waits are inferred.
+//! The same crowd tells the same events, in the order of their time. Every connection is visited in turn, and every
+//! second process serves demands, so that its waits are inferred.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -37,6 +37,8 @@ pub struct Numbers {
     pub services: u32,
     /// Distinct statements.
     pub queries: u32,
+    /// Each process is a pod, with the labels that come of it.
+    pub kubernetes: bool,
 }
 
 /// The crowd at work.
@@ -124,13 +126,15 @@ impl Crowd {
     fn process(&self, process: u32) -> Event {
         let service = process % self.numbers.services;
         let declared = Declared { min: Some(2), max: Some(i64::from(self.members())), ..Declared::default() };
+        let service = format!("service-{service:02}");
+        let pod = |name: String| self.numbers.kubernetes.then_some(name);
         Event::Process(Process {
             id: id(process),
             name: "node".to_owned(),
-            service: format!("service-{service:02}"),
-            container: Some("application".to_owned()),
-            pod: Some(format!("service-{service:02}-7d9f8b6c5d-{process:05}")),
-            namespace: Some("production".to_owned()),
+            container: pod("application".to_owned()),
+            pod: pod(format!("{service}-7d9f8b6c5d-{process:05}")),
+            namespace: pod("production".to_owned()),
+            service,
             declared,
         })
     }
@@ -220,7 +224,7 @@ mod tests {
     use super::*;
 
     const NUMBERS: Numbers =
-        Numbers { connections: 40, processes: 4, pools_each: 2, services: 2, queries: 10 };
+        Numbers { connections: 40, processes: 4, pools_each: 2, services: 2, queries: 10, kubernetes: false };
 
     #[test]
     fn a_crowd_is_as_large_as_it_says() {

@@ -2,21 +2,24 @@
 //! starts this.
 //!
 //! Crowds are made up, recorded, and replayed in a process of their own (`collector.rs`), whose memory, processor time,
-//! page and pauses are measured. Arguments: `--short` (small and quick, judges nothing), `--rounds N`, `--seconds N` (of
-//! each), `--only WORD` (what has it in its name), `--page FILE` (whose tables are written).
+//! page and pauses are measured; `watched.rs` is about the agent with its probes. Arguments: `--short` (small and quick,
+//! without probes, judges nothing), `--rounds N`, `--seconds N` (of each), `--only WORD` (what has it in its name),
+//! `--page FILE` (whose tables are written).
 
 mod collector;
 mod crowd;
+mod flood;
 mod point;
 mod table;
 mod verdict;
+mod watched;
 
 use std::{path::PathBuf, slice};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
 pub use self::point::COLLECTOR;
-use self::{crowd::Numbers, point::Point};
+use self::{crowd::Numbers, point::Point, verdict::Verdict};
 use crate::marks;
 
 /// What makes the tables.
@@ -51,11 +54,12 @@ fn options(arguments: &[String]) -> Result<Options> {
 }
 
 /// The crowds, with the memory that each may take.
-const CROWDS: [(&str, [u32; 5], Option<f64>); 5] = [
+const CROWDS: [(&str, [u32; 5], Option<f64>); 6] = [
     ("1,000 connections", [1000, 10, 1, 2, 1000], Some(64.0)),
     ("10,000 connections", [10_000, 100, 1, 10, 1000], None),
     ("100,000 connections", [100_000, 1000, 1, 50, 1000], Some(256.0)),
     ("2,000 pools", [20_000, 1000, 2, 50, 1000], None),
+    ("2,000 pools in Kubernetes", [20_000, 1000, 2, 50, 1000], None),
     ("100,000 statements", [1000, 10, 1, 2, 100_000], None),
 ];
 const SHORT: [(&str, [u32; 5], Option<f64>); 2] = [
@@ -70,11 +74,16 @@ fn points(options: &Options) -> Vec<Point> {
     let (crowds, visits) = if options.short { (&SHORT[..], SHORT_VISITS) } else { (&CROWDS[..], VISITS) };
     let point = |(name, numbers, memory): &(&'static str, [u32; 5], Option<f64>)| {
         let [connections, processes, pools_each, services, queries] = *numbers;
-        let numbers = Numbers { connections, processes, pools_each, services, queries };
+        let kubernetes = name.contains("Kubernetes");
+        let numbers = Numbers { connections, processes, pools_each, services, queries, kubernetes };
         Point { name, numbers, memory: *memory, visits, rounds: options.rounds, seconds: options.seconds }
     };
     crowds.iter().map(point).filter(|point| point.name.contains(&options.only)).collect()
 }
+
+/// The part that needs probes, and the seconds of its flood.
+const PROBES: &str = "with probes";
+const FLOOD: f64 = 30.0;
 
 /// Measures all of it.
 pub fn run(arguments: &[String]) -> Result<()> {
@@ -85,13 +94,31 @@ pub fn run(arguments: &[String]) -> Result<()> {
         println!("{}", table::text(slice::from_ref(&measured), !options.short)?);
         all.push(measured);
     }
-    let text = table::text(&all, !options.short)?;
+    let mut text = table::text(&all, !options.short)?;
+    let mut missed = table::missed(&all)?;
+    if !options.short && PROBES.contains(&options.only) {
+        let (watched, words) = with_probes()?;
+        missed.extend(watched);
+        text = format!("{text}\n{words}");
+    }
     if let Some(page) = &options.page {
         marks::write(page, COMMAND, &text)?;
     }
-    let missed = table::missed(&all)?;
     ensure!(options.short || missed.is_empty(), "missed: {}", missed.join("; "));
     Ok(())
+}
+
+/// What was missed with probes, and all about it.
+fn with_probes() -> Result<(Vec<String>, String)> {
+    if let Some(reason) = watched::lack() {
+        println!("SKIP {PROBES}: {reason}");
+        return Ok((Vec::new(), format!("Nothing was measured with probes: {reason}.\n")));
+    }
+    let watched = watched::watched(FLOOD).context(PROBES)?;
+    let words = table::watched(&watched)?;
+    println!("{words}");
+    let missed = table::judgements(&watched).into_iter().filter(|(_, verdict)| *verdict == Verdict::Missed);
+    Ok((missed.map(|(what, _)| format!("{PROBES}: {what}")).collect(), words))
 }
 
 /// One crowd's process; arguments: the recording, the crowd's numbers, visits in it.

@@ -3,7 +3,12 @@
 use super::{Entry, Queries, Tally};
 use crate::{
     event::Time,
-    export::{answer::Question, labels, metrics, page::Page},
+    export::{
+        answer::Question,
+        labels::{self, Series},
+        metrics,
+        page::Page,
+    },
 };
 
 /// How much the table holds.
@@ -62,12 +67,10 @@ impl Kept {
     pub fn render(&self, label_user: bool, page: &mut Page) {
         for entry in &self.entries {
             let Some(shown) = &entry.shown else { continue };
-            let which = [
-                ("db_query_summary", entry.query.summary.clone()),
-                ("fingerprint", entry.query.id.to_string()),
-            ];
-            let labels = labels::with(labels::database(&entry.labels, label_user), which);
-            page.summary(&metrics::QUERY_DURATION, labels, shown);
+            let series = Series::from(labels::database(&entry.labels, label_user))
+                .with("db_query_summary", entry.query.summary.clone())
+                .with("fingerprint", entry.query.id.to_string());
+            page.summary(&metrics::QUERY_DURATION, series, shown);
         }
     }
 }
