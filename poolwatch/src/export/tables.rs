@@ -1,6 +1,7 @@
 //! Everything that is counted per service: facts come in, samples go out to the page.
 //!
-//! A fact finds its two rows (database, pool) through a route that is made once per [`Labels`].
+//! A fact finds its two rows (database, pool) through a route that is made once per [`Labels`]; facts of one pool share
+//! theirs, so that most are known by their address.
 //! What finds no room is counted: `services`, `series` and `queries` are places of `poolwatch_events_lost_total`.
 
 use std::{
@@ -83,8 +84,8 @@ impl Counted {
 pub struct Tables {
     label_user: bool,
     routes: HashMap<Arc<Labels>, Route>,
-    /// The one that was asked for last: facts of one request come in a row, and comparing labels is dear.
-    latest: Option<(Arc<Labels>, Route)>,
+    /// The same by the labels' address, which is theirs while they are held here: comparing labels is dear.
+    near: HashMap<usize, (Arc<Labels>, Route)>,
     services: BTreeSet<Service>,
     databases: Table<DatabaseSeries>,
     pools: Table<PoolSeries>,
@@ -101,7 +102,7 @@ impl Tables {
         Self {
             label_user,
             routes: HashMap::default(),
-            latest: None,
+            near: HashMap::default(),
             services: BTreeSet::new(),
             databases: Table::new(limits::SERIES),
             pools: Table::new(limits::SERIES),
@@ -158,12 +159,16 @@ impl Tables {
         if now >= self.next_sweep {
             self.sweep(now);
         }
-        if let Some((_, route)) = self.latest.as_ref().filter(|(latest, _)| Arc::ptr_eq(latest, labels)) {
+        let address = Arc::as_ptr(labels).addr();
+        if let Some((_, route)) = self.near.get(&address) {
             return Some(*route);
         }
-        if let Some(route) = self.routes.get(labels) {
-            self.latest = Some((Arc::clone(labels), *route));
-            return Some(*route);
+        if let Some(route) = self.routes.get(labels).copied() {
+            if self.near.len() >= limits::POOLS {
+                self.near.clear();
+            }
+            self.near.insert(address, (Arc::clone(labels), route));
+            return Some(route);
         }
         let service = (labels.service.clone(), labels.namespace.clone());
         if !self.room_for_service(&service, now) {
@@ -241,7 +246,7 @@ impl Tables {
     }
 
     fn forget_what_left(&mut self) {
-        self.latest = None;
+        self.near.clear();
         let (databases, pools) = (&self.databases, &self.pools);
         self.routes.retain(|_, route| databases.has(route.database) && pools.has(route.pool));
         let services = databases.uses().chain(pools.uses()).map(|(service, _)| service.clone());

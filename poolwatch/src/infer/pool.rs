@@ -30,7 +30,7 @@ pub struct Pool {
     /// What makes its members one pool.
     pub key: PoolKey,
     /// [`PoolKey::id`].
-    pub id: String,
+    pub id: u64,
     /// Labels of its series.
     pub labels: Arc<Labels>,
     /// Its process.

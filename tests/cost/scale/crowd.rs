@@ -72,7 +72,7 @@ impl Crowd {
             let (socket, process) = (SocketId(nth + 1), self.holder(nth));
             let server = self.server(process.pid);
             tell(Event::Open { socket, process, server, at, connected: Some(at), midstream: false });
-            let (user, database) = ("application".to_owned(), self.database(nth));
+            let (user, database) = ("app".to_owned(), self.database(nth));
             tell(Event::Startup { socket, at, user, database, replication: false });
             tell(Event::Request(self.request(nth, RequestKind::Startup, at, at + TOOK, None)));
         }
@@ -150,7 +150,7 @@ impl Crowd {
 
     fn database(&self, nth: u64) -> String {
         let pool = nth / u64::from(self.numbers.processes) % u64::from(self.numbers.pools_each);
-        format!("database{pool}")
+        format!("shop{pool}")
     }
 
     /// Ten services share a server.
