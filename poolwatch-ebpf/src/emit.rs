@@ -1,7 +1,7 @@
 //! The only writer of the ring, with `said.rs` and `demand.rs`. What does not fit is counted, in total and per connection.
 //!
 //! The reader polls: waking it costs ten times the record itself, so that happens only when the ring
-//! fills up. Fields are written one by one, since a struct literal becomes a loop over its bytes.
+//! fills up, or a connection is new. Fields are written one by one, since a struct literal becomes a loop over its bytes.
 
 use aya_ebpf::{
     bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
@@ -14,7 +14,7 @@ use poolwatch_ebpf::wire::{
 
 use crate::{
     kernel,
-    maps::{self, RECORDS},
+    maps::{self, RECORDS, WOKEN},
     said, turn,
     walk::Walk,
 };
@@ -32,6 +32,18 @@ pub fn wake() -> u64 {
     let used = kernel::ring_used(ring());
     let mark = maps::wake_above();
     if used >= mark && used < mark + WAKE_STEP { BPF_RB_FORCE_WAKEUP as u64 } else { BPF_RB_NO_WAKEUP as u64 }
+}
+
+/// A new connection is told at once, since who opened it may be gone soon; of many in a row the first.
+#[inline(always)]
+fn wake_for_new(now: u64) -> u64 {
+    const APART: u64 = 5_000_000;
+    let Some(woken) = WOKEN.get_ptr_mut(0) else { return wake() };
+    if now.wrapping_sub(unsafe { *woken }) < APART {
+        return wake();
+    }
+    unsafe { *woken = now };
+    BPF_RB_FORCE_WAKEUP as u64
 }
 
 #[inline(always)]
@@ -91,7 +103,7 @@ pub unsafe fn open(c: &mut Connection, sk: u64, now: u64) {
         address(&raw mut (*record).server_address, c.family, sk);
         (*record).comm = kernel::comm();
         path(record, c.family, sk);
-        entry.submit(wake());
+        entry.submit(wake_for_new(now));
     }
     c.told = 1;
 }

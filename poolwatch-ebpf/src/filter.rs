@@ -5,6 +5,7 @@ use poolwatch_ebpf::wire::{standing, watch};
 use crate::{
     kernel,
     maps::{self, PROCESSES},
+    stranger,
 };
 
 /// The process's standing; 0 = none.
@@ -30,10 +31,14 @@ pub fn serves(pid: u32) -> bool {
 #[inline(always)]
 pub fn holds(pid: u32) {
     if let Some(bits) = PROCESSES.get_ptr_mut(pid) {
+        if unsafe { *bits } & standing::HOLDS != 0 {
+            return;
+        }
         unsafe { *bits |= standing::HOLDS };
     } else if PROCESSES.insert(pid, standing::HOLDS, 0).is_err() {
         maps::count(poolwatch_ebpf::wire::Counter::ProcessesFull);
     }
+    stranger::another_age();
 }
 
 /// The UNIX socket leads to a server: the name that its peer is bound to ends in `.s.PGSQL.PORT`.

@@ -12,6 +12,7 @@ use crate::{
     maps::{self, CANDIDATES, INBOUND, PROCESSES},
     payload,
     route::{Head, is_upper},
+    stranger::Mark,
     traffic::PEEK,
     turn,
 };
@@ -36,17 +37,30 @@ fn holder() -> Option<*mut u32> {
 
 /// Bytes were read from a socket that is no known connection.
 #[inline(always)]
-pub unsafe fn read(socket: u64, sk: u64, result: i64, message_flags: u64, caller: Caller) -> Option<()> {
+pub unsafe fn read(
+    socket: u64,
+    sk: u64,
+    result: i64,
+    message_flags: u64,
+    caller: Caller,
+    mark: Mark,
+) -> Option<()> {
     if (result < 0 && !is_reset(result)) || message_flags & PEEK != 0 {
         return None;
     }
-    let bits = holder()?;
+    let Some(bits) = holder() else {
+        mark.set();
+        return None;
+    };
     let known = INBOUND.get_ptr_mut(socket);
     let mut first = 0;
     if let Some(inbound) = known {
         let i = unsafe { &mut *inbound };
         if result <= 0 {
             return unsafe { unix_ended(i, socket, result, caller) };
+        }
+        if is_over(i) {
+            mark.set();
         }
         if i.side == side::OTHER || (i.began != 0 && i.first == 0) {
             return None;
@@ -216,6 +230,18 @@ unsafe fn reread(
         give_up(i);
     }
     Some(())
+}
+
+/// No demand will ever be seen on it. A UNIX socket's end is to be.
+#[inline(always)]
+fn is_over(i: &Inbound) -> bool {
+    i.side == side::OTHER && i.family != family::UNIX
+}
+
+/// What this process sends on the socket is no answer, and will be none.
+#[inline(always)]
+pub fn never(socket: u64) -> bool {
+    holder().is_none() || INBOUND.get_ptr(socket).is_some_and(|inbound| is_over(unsafe { &*inbound }))
 }
 
 /// The accepted socket, when it is one.

@@ -24,6 +24,7 @@ mod resync;
 mod ring;
 mod route;
 mod said;
+mod stranger;
 mod traffic;
 mod turn;
 mod walk;

@@ -76,6 +76,23 @@ pub static THREADS: HashMap<u32, Thread, 16_384, LAZY> = HashMap::new();
 #[btf_map]
 pub static PROCESSES: HashMap<u32, u32, 16_384, LAZY> = HashMap::new();
 
+/// Marks of sockets that are nothing to us, by the end of their number; the newest of two takes the place.
+pub const STRANGERS_LEN: usize = 65_536;
+#[btf_map]
+pub static STRANGERS: Array<u64, STRANGERS_LEN> = Array::new();
+
+/// Which marks of strangers count: what changes with each thing that becomes of interest, see `stranger.rs`.
+#[btf_map]
+pub static AGES: Array<u64, 2> = Array::new();
+
+/// 1 = a connection was used by `recvmmsg` or `sendmmsg`, which hardly any is.
+#[btf_map]
+pub static VECTORS: Array<u64, 1> = Array::new();
+
+/// When the reader was last woken for a new connection.
+#[btf_map]
+pub static WOKEN: Array<u64, 1> = Array::new();
+
 /// Ports whose failed connects are told; written by the agent.
 #[btf_map]
 pub static PORTS: HashMap<u16, u32, 256> = HashMap::new();

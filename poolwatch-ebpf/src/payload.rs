@@ -4,7 +4,7 @@ use poolwatch_ebpf::wire::{Half, call};
 
 use crate::{
     kernel::{self, Registers},
-    maps,
+    maps::{self, VECTORS},
     walk::{Walk, done},
 };
 
@@ -40,6 +40,7 @@ pub fn point(walk: &mut Walk, half: &mut Half, registers: &Registers, form: u8) 
         }
         call::MESSAGE => message(walk, second),
         call::MESSAGES => {
+            see_vector();
             message(walk, second + next_message(half, second, registers.third()) * MESSAGES_STEP)
         }
         _ => false,
@@ -73,6 +74,19 @@ fn next_message(half: &mut Half, vector: u64, length: u64) -> u64 {
     let index = half.vector_next as u64;
     half.vector_next += 1;
     index & 1023
+}
+
+/// Somebody uses vectors of messages.
+#[inline(always)]
+pub fn sees_vectors() -> bool {
+    VECTORS.get_ptr(0).is_some_and(|seen| unsafe { *seen } != 0)
+}
+
+#[inline(always)]
+fn see_vector() {
+    if let Some(seen) = VECTORS.get_ptr_mut(0) {
+        unsafe { *seen = 1 };
+    }
 }
 
 /// The system call ends with this call of the hook: its next one starts at the first message again.

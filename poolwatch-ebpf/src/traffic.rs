@@ -7,6 +7,7 @@ use crate::{
     kernel::{self, Caller, Registers},
     maps::{self, CHUNKS, CONNECTIONS},
     opening, payload, resync, ring,
+    stranger::{self, Mark, Way},
     walk::{State, Walk, done},
 };
 
@@ -22,11 +23,12 @@ const STRIKES: u8 = 3;
 #[inline(always)]
 pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Caller) -> Option<()> {
     unsafe {
+        let mark = stranger::look(socket, Way::Sends)?;
         let connection = match CONNECTIONS.get_ptr_mut(socket) {
             Some(connection) => connection,
             None if result > 0 || ending::is_reset(result) => match inbound::accepted(socket) {
                 Some(inbound) => return inbound::wrote(inbound, socket, sk, result, caller),
-                None if result > 0 => opening::first_contact(socket, sk, result as u64, caller)?,
+                None if result > 0 => first_contact(socket, sk, result as u64, caller, mark)?,
                 None => return None,
             },
             None => return None,
@@ -71,6 +73,22 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
         }
         after_sent(&mut *connection, walk)
     }
+}
+
+/// A socket that sends and is not known yet. One of a process that holds connections may be asked for something later.
+#[inline(always)]
+unsafe fn first_contact(
+    socket: u64,
+    sk: u64,
+    length: u64,
+    caller: Caller,
+    mark: Mark,
+) -> Option<*mut Connection> {
+    let connection = unsafe { opening::first_contact(socket, sk, length, caller) };
+    if connection.is_none() && inbound::never(socket) {
+        mark.set();
+    }
+    connection
 }
 
 #[inline(always)]
@@ -132,11 +150,12 @@ pub unsafe fn received(
     caller: Caller,
 ) -> Option<()> {
     unsafe {
+        let mark = stranger::look(socket, Way::Receives)?;
         let Some(connection) = CONNECTIONS.get_ptr_mut(socket) else {
             return if messages > 0 {
                 None
             } else {
-                inbound::read(socket, sk, result, message_flags, caller)
+                inbound::read(socket, sk, result, message_flags, caller, mark)
             };
         };
         let c = &mut *connection;

@@ -101,7 +101,7 @@ fn latencies(directory: &Path) -> Result<[f64; 2]> {
 }
 
 /// Of values that were cut to whole ones: equal values are spread evenly over what was cut to them.
-fn quantile(sorted: &[f64], share: f64) -> Result<f64> {
+pub fn quantile(sorted: &[f64], share: f64) -> Result<f64> {
     let rank = share * sorted.len() as f64;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank within the values")]
     let value = *sorted.get(rank as usize).context("no transaction was logged")?;

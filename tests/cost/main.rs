@@ -12,7 +12,9 @@ mod marks;
 mod pairs;
 mod scale;
 mod table;
+mod verdict;
 mod watched;
+mod web;
 
 use std::{env, path::PathBuf};
 
@@ -23,7 +25,7 @@ use self::{
     bench::{DATABASE, Run, Work},
     group::Group,
     pairs::Median,
-    watched::{Counting, Mode, Used, beside},
+    watched::{Counting, Mode, Probe, Used, beside},
 };
 
 struct Options {
@@ -74,7 +76,7 @@ fn turn(work: &Work, server: &Server, group: &Group, backwards: bool) -> Result<
     if backwards {
         order.reverse();
     }
-    let mut runs = [None; 3];
+    let mut runs = [const { None }; 3];
     for (place, mode) in order {
         if let Some(run) = runs.get_mut(place) {
             *run = Some(beside(mode, &[], || work.run(server, group))?);
@@ -104,12 +106,17 @@ fn measure(work: &Work, server: &Server, group: &Group, pairs: u32) -> Result<ta
     })
 }
 
-/// Time in the probes of each transaction, in seconds.
-fn probes(server: &Server, group: &Group, seconds: u32) -> Result<f64> {
+/// What the probes themselves take for a transaction.
+fn probes(server: &Server, group: &Group, seconds: u32) -> Result<Vec<table::Part>> {
     let work = Work { way: Way::Tcp4, selects: true, clients: 8, rate: None, seconds };
     let _counting = Counting::start()?;
     let (run, used) = beside(Mode::On, &[], || work.run(server, group))?;
-    Ok(used.probes / run.count)
+    let part = |probe: Probe| table::Part {
+        probe: probe.name,
+        runs: probe.runs / run.count,
+        each: probe.time / probe.runs,
+    };
+    Ok(used.probes.into_iter().map(part).collect())
 }
 
 /// What the calls of others cost more with this tier of probes.
@@ -165,8 +172,20 @@ fn overhead(arguments: Vec<String>) -> Result<()> {
             found.taxes.push(tax);
         }
     }
+    let mut webs = web::works();
+    webs.push(web::classic());
+    for work in webs.into_iter().filter(|work| work.name.contains(&only)) {
+        // The classic one takes three minutes, each time.
+        let pairs = if work.is_long() { pairs.div_ceil(3) } else { pairs };
+        let web = work.measure(pairs, seconds)?;
+        println!("{}", web.line());
+        found.webs.push(web);
+    }
+    for verdict in verdict::verdicts(&found) {
+        println!("{}", verdict.line());
+    }
     if only.is_empty() {
-        found.probes = Some(probes(&server, &group, seconds)?);
+        found.parts = probes(&server, &group, seconds)?;
     }
     page.map_or(Ok(()), |page| found.write(&page))
 }

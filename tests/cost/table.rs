@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::Path};
 
 use anyhow::Result;
 
-use crate::{marks, pairs::Median};
+use crate::{marks, pairs::Median, verdict};
 
 /// What makes them.
 const COMMAND: &str = "cargo xtask bench overhead";
@@ -33,6 +33,32 @@ pub struct Cost {
     pub memory: Median,
 }
 
+/// What a web service costs more; times in seconds.
+pub struct Web {
+    /// The service and its load.
+    pub name: String,
+    /// Requests per second without poolwatch.
+    pub per_second: Median,
+    /// Processor time of each request without it.
+    pub each_without: Median,
+    /// Processor time that each request costs more, poolwatch's own included.
+    pub each: Median,
+    /// What a request takes longer in the mean.
+    pub mean: Median,
+    /// The same as a share of the mean.
+    pub mean_share: Median,
+    /// What the median request takes longer.
+    pub p50: Median,
+    /// What the 99th percentile takes longer.
+    pub p99: Median,
+    /// The same as a share of it.
+    pub p99_share: Median,
+    /// Share of one processor that poolwatch uses itself.
+    pub agent: Median,
+    /// Largest share of requests that failed, in any run.
+    pub failed: f64,
+}
+
 /// What a system call of somebody else costs more, in nanoseconds.
 pub struct Tax {
     /// The tier of probes.
@@ -45,15 +71,27 @@ pub struct Tax {
     pub more: Median,
 }
 
+/// What one probe takes of the processor.
+pub struct Part {
+    /// Name of its program.
+    pub probe: String,
+    /// How often it runs for a transaction.
+    pub runs: f64,
+    /// How long each time, in seconds.
+    pub each: f64,
+}
+
 /// Everything.
 #[derive(Default)]
 pub struct Found {
     /// By work.
     pub costs: Vec<Cost>,
+    /// By service.
+    pub webs: Vec<Web>,
     /// By tier and call.
     pub taxes: Vec<Tax>,
-    /// Time in the probes of each transaction, in seconds, if the kernel was asked.
-    pub probes: Option<f64>,
+    /// By probe, if the kernel was asked.
+    pub parts: Vec<Part>,
 }
 
 /// `value [low, high]`, in units of `unit`.
@@ -77,6 +115,23 @@ impl Cost {
             shown(self.each_of_other, 1e-6, 2),
             shown(self.agent, 0.01, 2),
             format!("{:.0}", self.memory.value),
+        ];
+        format!("| {} |", cells.join(" | "))
+    }
+}
+
+impl Web {
+    /// A row of the table.
+    pub fn line(&self) -> String {
+        let cells = [
+            self.name.clone(),
+            format!("{:.0}", self.per_second.value),
+            format!("{:.0}", self.each_without.value / 1e-6),
+            shown(self.each, 1e-6, 1),
+            shown(self.mean, 1e-6, 0),
+            shown(self.p50, 1e-6, 0),
+            shown(self.p99, 1e-6, 0),
+            shown(self.agent, 0.01, 2),
         ];
         format!("| {} |", cells.join(" | "))
     }
@@ -116,17 +171,28 @@ impl Found {
         }
         writeln!(
             text,
+            "\n| web service | requests/s without | processor per request without, µs | more, µs | mean longer, µs | p50 longer, µs | \
+             p99 longer, µs | poolwatch's share of a processor, % |\n|{}",
+            "---|".repeat(8)
+        )?;
+        for web in &self.webs {
+            writeln!(text, "{}", web.line())?;
+        }
+        writeln!(
+            text,
             "\n| probes | a system call of another process | without, ns | more, ns |\n|---|---|---|---|"
         )?;
         for tax in &self.taxes {
             writeln!(text, "{}", tax.line())?;
         }
-        if let Some(probes) = self.probes {
-            let nanoseconds = probes * 1e9;
-            writeln!(
-                text,
-                "\nTime in the probes, as the kernel counts it: {nanoseconds:.0} ns per transaction (select, TCP, 8 clients)."
-            )?;
+        writeln!(text, "\n| what is asked | measured | verdict |\n|---|---|---|")?;
+        for verdict in verdict::verdicts(self) {
+            writeln!(text, "{}", verdict.line())?;
+        }
+        writeln!(text, "\nTime in the probes, as the kernel counts it (select, TCP, 8 clients):\n")?;
+        writeln!(text, "| probe | times per transaction, client and server | ns each time |\n|---|---|---|")?;
+        for Part { probe, runs, each } in &self.parts {
+            writeln!(text, "| `{probe}` | {runs:.2} | {:.0} |", each * 1e9)?;
         }
         Ok(text)
     }

@@ -1,8 +1,9 @@
 //! poolwatch beside what is measured: absent, watching it, or watching somebody else.
 
-use std::{fs, path::Path, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, Result};
+use aya::programs::{ProgramInfo, loaded_programs};
 use poolwatch_tests::{agent::Agent, process::TERMINATE};
 
 use crate::group::Group;
@@ -19,14 +20,25 @@ pub enum Mode {
 }
 
 /// What poolwatch used.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Used {
     /// Processor time in seconds.
     pub time: f64,
     /// Resident memory at the end, in MiB.
     pub memory: f64,
-    /// Time in its probes, in seconds; 0 unless the kernel counts it.
-    pub probes: f64,
+    /// Its probes.
+    pub probes: Vec<Probe>,
+}
+
+/// One probe, as the kernel counted it: nothing unless it was told to.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Name of its program.
+    pub name: String,
+    /// Time in it, in seconds.
+    pub time: f64,
+    /// How often it ran.
+    pub runs: f64,
 }
 
 /// Does the work with poolwatch beside it as the mode says; returns what poolwatch used meanwhile.
@@ -57,17 +69,21 @@ fn memory(pid: u32) -> Result<f64> {
     Ok(kilobytes.context("VmRSS")?.parse::<f64>()? / 1024.0)
 }
 
-/// Time in the BPF programs that a process holds, in seconds, as the kernel counted it.
-fn probes(pid: u32) -> Result<f64> {
-    let mut sum = 0;
+/// The BPF programs that a process holds, and that ran.
+fn probes(pid: u32) -> Result<Vec<Probe>> {
+    let mut held = BTreeSet::new();
     for entry in fs::read_dir(Path::new("/proc").join(pid.to_string()).join("fdinfo"))? {
         // A descriptor that is closed meanwhile is none of a probe.
         let text = fs::read_to_string(entry?.path()).unwrap_or_default();
-        let time =
-            text.lines().find_map(|line| line.strip_prefix("run_time_ns:")?.trim().parse::<u64>().ok());
-        sum += time.unwrap_or(0);
+        held.extend(text.lines().find_map(|line| line.strip_prefix("prog_id:")?.trim().parse::<u32>().ok()));
     }
-    Ok(Duration::from_nanos(sum).as_secs_f64())
+    let probe = |program: ProgramInfo| Probe {
+        name: program.name_as_str().unwrap_or_default().to_owned(),
+        time: program.run_time().as_secs_f64(),
+        runs: program.run_count() as f64,
+    };
+    let all = loaded_programs().filter_map(Result::ok).filter(|program| held.contains(&program.id()));
+    Ok(all.map(probe).filter(|probe| probe.runs > 0.0).collect())
 }
 
 /// The kernel counts the time of BPF programs; dropped, it does as it did before.

@@ -34,8 +34,7 @@ fn slow_client(port: u16) -> Result<TcpStream> {
 }
 
 /// Keeps them all there, however often they are sent away; how many times that was.
-fn crowd(port: u16, over: &AtomicBool) -> Result<u64> {
-    let mut clients = (0..CLIENTS).map(|_| slow_client(port)).collect::<Result<Vec<_>>>()?;
+fn crowd(mut clients: Vec<TcpStream>, port: u16, over: &AtomicBool) -> Result<u64> {
     let mut sent_away = 0;
     while !over.load(Ordering::Relaxed) {
         clock::pause(TRICKLE);
@@ -57,9 +56,10 @@ fn a_thousand_slow_clients_disturb_neither_scrapes_nor_counts() -> Result<()> {
     server.psql("postgres", "create database bench owner bench")?;
     server.bench_tables("bench", "bench")?;
     let agent = Agent::start::<&str>([])?;
+    let clients = (0..CLIENTS).map(|_| slow_client(agent.port())).collect::<Result<Vec<_>>>()?;
     let over = AtomicBool::new(false);
     let (made, scraped, sent_away) = thread::scope(|scope| {
-        let crowd = scope.spawn(|| crowd(agent.port(), &over));
+        let crowd = scope.spawn(|| crowd(clients, agent.port(), &over));
         let bench = scope.spawn(|| {
             let bench = Bench {
                 way: Way::Tcp4,

@@ -37,11 +37,10 @@ fn build_probes(log: bool) -> Result<()> {
     let mut cargo = toolchain.cargo_build();
     cargo.args(["--package", "poolwatch-ebpf", "--bin", "poolwatch-ebpf", "--features", features]);
     cargo.args(["--release", "-Z", "build-std=core", "--target", TARGET, "--target-dir"]).arg(&directory);
-    // Line numbers and BTF are what the verifier's complaints and the map definitions are read from.
-    cargo.env(
-        "RUSTFLAGS",
-        format!("-C linker={} -C debuginfo=2 -C link-arg=--btf", linker.canonicalize()?.display()),
-    );
+    // Line numbers and BTF are what the verifier's complaints and the map definitions are read from. Without the last one
+    // every short array is filled and copied by a call that goes byte by byte.
+    let flags = "-C debuginfo=2 -C link-arg=--btf -C link-arg=--disable-expand-memcpy-in-order";
+    cargo.env("RUSTFLAGS", format!("-C linker={} {flags}", linker.canonicalize()?.display()));
     command::run(&mut cargo)?;
     keep(&directory.join(TARGET).join("release/poolwatch-ebpf"))
 }

@@ -6,8 +6,11 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use crate::{
     kernel::{self, Caller, argument},
-    traffic,
+    payload, traffic,
 };
+
+/// `EAGAIN`: nothing was there yet.
+const NOTHING_YET: i64 = -11;
 
 /// `sock_send_length(struct sock *sk, int ret, int flags)`
 #[btf_tracepoint(function = "sock_send_length")]
@@ -36,6 +39,10 @@ unsafe fn try_sock_send(context: &BtfTracePointContext) -> Option<()> {
 unsafe fn try_sock_receive(context: &BtfTracePointContext) -> Option<()> {
     unsafe {
         let result = argument(context, 1) as i32 as i64;
+        // Every other read of an event loop. What it may end is a vector of messages.
+        if result == NOTHING_YET && !payload::sees_vectors() {
+            return None;
+        }
         let flags = argument(context, 2) as u32 as u64;
         let socket = kernel::cookie(context.arg(0));
         traffic::received(socket, argument(context, 0), result, flags, 0, Caller::Current)

@@ -23,7 +23,7 @@ use anyhow::{Context, Result};
 use tokio::{
     net::TcpListener,
     sync::mpsc,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep},
 };
 
 use self::{porch::Porch, told::Told, watcher::Watcher};
@@ -38,8 +38,10 @@ use crate::{
     recording::{Header, Writer},
 };
 
-/// How often the ring is looked at. Waking the reader per record would cost ten times the record.
+/// How often the ring is looked at. Waking the reader per record would cost ten times the record. A pool that somebody may
+/// wait for is looked at more often: the probes of waiting come with its saturation.
 const POLL: Duration = Duration::from_millis(20);
+const POLL_OTHERS: Duration = Duration::from_millis(60);
 /// How often time passes for the core, and UNIX sockets are looked up: they end without a sign.
 const TICK: Duration = Duration::from_secs(1);
 /// Ticks between two looks at whether processes still live, for the case that a record was lost.
@@ -141,15 +143,14 @@ impl Agent {
     ) -> Result<()> {
         let mut stop = std::pin::pin!(stop);
         let full = self.watcher.intake().full().context("cannot wait on the ring")?;
-        let (mut poll, mut tick) = (interval(POLL), interval(TICK));
-        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = &mut stop => {
                     return self.refresh(|at| Event::Tick { at }).map(drop);
                 }
-                _ = poll.tick() => self.drain()?,
+                () = sleep(self.pause()) => self.drain()?,
                 woken = full.readable() => {
                     woken.context("cannot wait on the ring")?.clear_ready();
                     self.drain()?;
@@ -162,6 +163,10 @@ impl Agent {
                 return Ok(());
             }
         }
+    }
+
+    fn pause(&self) -> Duration {
+        if self.told.serves() { POLL } else { POLL_OTHERS }
     }
 
     fn answer(&mut self, ask: Ask) -> Result<()> {

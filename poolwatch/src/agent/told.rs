@@ -57,6 +57,11 @@ impl Told {
         self.core.pressed()
     }
 
+    /// Some process with a pool is asked for something.
+    pub fn serves(&self) -> bool {
+        self.core.serves()
+    }
+
     /// How things stand.
     pub fn snapshot(&self, now: Time) -> Snapshot {
         self.core.snapshot(now)

@@ -143,6 +143,11 @@ impl Core {
         }
     }
 
+    /// Some process with a pool is asked for something.
+    pub fn serves(&self) -> bool {
+        !self.waits.is_empty()
+    }
+
     /// Processes of which better evidence is worth its cost: a pool of theirs is or was just saturated.
     pub fn pressed(&self) -> BTreeSet<u32> {
         let pressed =

@@ -2,7 +2,7 @@
 
 use aya::{
     Ebpf, Pod,
-    maps::{HashMap, Map, MapData, MapError, PerCpuArray},
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray},
 };
 use poolwatch_ebpf::wire::{
     Connection, Counter, Deep, Half, Inbound, Startup, Thread, Waiting, family, phase, side, standing,
@@ -19,6 +19,9 @@ pub struct Maps {
     threads: HashMap<MapData, u32, Thread>,
     processes: HashMap<MapData, u32, u32>,
     ports: HashMap<MapData, u16, u32>,
+    ages: Array<MapData, u64>,
+    /// How often something was said to the kernel side that makes more sockets of interest.
+    age: u64,
     counters: PerCpuArray<MapData, u64>,
 }
 
@@ -140,6 +143,8 @@ impl Maps {
             threads: take(ebpf, "THREADS")?,
             processes: take(ebpf, "PROCESSES")?,
             ports: take(ebpf, "PORTS")?,
+            ages: Array::try_from(named(ebpf, "AGES")?)?,
+            age: 0,
             counters: PerCpuArray::try_from(named(ebpf, "COUNTERS")?)?,
         })
     }
@@ -159,8 +164,16 @@ impl Maps {
         match self.connections.insert(older.socket.0, older.connection(), ONLY_NEW) {
             // Its first message came before the scan: the kernel side knows more.
             Err(MapError::SyscallError(call)) if call.io_error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+            Ok(()) => self.another_age(),
             other => other,
         }
+    }
+
+    /// What the kernel side took for nothing may be something now.
+    fn another_age(&mut self) -> Result<(), MapError> {
+        const OF_AGENT: u32 = 1;
+        self.age += 1;
+        self.ages.set(OF_AGENT, self.age, 0)
     }
 
     /// Forgets a connection.
@@ -182,7 +195,8 @@ impl Maps {
     /// # Errors
     /// When the map is full.
     pub fn list(&mut self, pid: u32) -> Result<(), MapError> {
-        self.processes.insert(pid, standing::LISTED | standing::HOLDS, 0)
+        self.processes.insert(pid, standing::LISTED | standing::HOLDS, 0)?;
+        self.another_age()
     }
 
     /// Marks a process that holds a connection, so that its end is told.
@@ -191,7 +205,11 @@ impl Maps {
     /// When the map is full.
     pub fn holds(&mut self, pid: u32) -> Result<(), MapError> {
         let standing = self.processes.get(&pid, 0).unwrap_or(0);
-        self.processes.insert(pid, standing | standing::HOLDS, 0)
+        if standing & standing::HOLDS != 0 {
+            return Ok(());
+        }
+        self.processes.insert(pid, standing | standing::HOLDS, 0)?;
+        self.another_age()
     }
 
     /// Watches a process no more.

@@ -2,25 +2,23 @@
 //! starts this.
 //!
 //! Crowds are made up, recorded, and replayed in a process of their own (`collector.rs`), whose memory, processor time,
-//! page and pauses are measured; `watched.rs` is about the agent with its probes. Arguments: `--short` (small and quick,
+//! page and pauses are measured; `probed/` is about the agent with its probes. Arguments: `--short` (small and quick,
 //! without probes, judges nothing), `--rounds N`, `--seconds N` (of each), `--only WORD` (what has it in its name),
 //! `--page FILE` (whose tables are written).
 
 mod collector;
 mod crowd;
-mod flood;
 mod point;
+mod probed;
 mod table;
-mod verdict;
-mod watched;
 
 use std::{path::PathBuf, slice};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
 pub use self::point::COLLECTOR;
-use self::{crowd::Numbers, point::Point, verdict::Verdict};
-use crate::marks;
+use self::{crowd::Numbers, point::Point};
+use crate::{marks, verdict::MISSED};
 
 /// What makes the tables.
 const COMMAND: &str = "cargo xtask bench scale";
@@ -97,8 +95,8 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let mut text = table::text(&all, !options.short)?;
     let mut missed = table::missed(&all)?;
     if !options.short && PROBES.contains(&options.only) {
-        let (watched, words) = with_probes()?;
-        missed.extend(watched);
+        let (others, words) = with_probes()?;
+        missed.extend(others);
         text = format!("{text}\n{words}");
     }
     if let Some(page) = &options.page {
@@ -110,14 +108,14 @@ pub fn run(arguments: &[String]) -> Result<()> {
 
 /// What was missed with probes, and all about it.
 fn with_probes() -> Result<(Vec<String>, String)> {
-    if let Some(reason) = watched::lack() {
+    if let Some(reason) = probed::lack() {
         println!("SKIP {PROBES}: {reason}");
         return Ok((Vec::new(), format!("Nothing was measured with probes: {reason}.\n")));
     }
-    let watched = watched::watched(FLOOD).context(PROBES)?;
-    let words = table::watched(&watched)?;
+    let probed = probed::measure(FLOOD).context(PROBES)?;
+    let words = probed::table::text(&probed)?;
     println!("{words}");
-    let missed = table::judgements(&watched).into_iter().filter(|(_, verdict)| *verdict == Verdict::Missed);
+    let missed = probed::table::verdicts(&probed).into_iter().filter(|(_, verdict)| *verdict == MISSED);
     Ok((missed.map(|(what, _)| format!("{PROBES}: {what}")).collect(), words))
 }
 

@@ -4,84 +4,17 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
-use super::{
-    collector::Held,
-    point::Measured,
-    verdict::Verdict,
-    watched::{Flood, Watched},
+use super::{collector::Held, point::Measured};
+use crate::{
+    table::shown,
+    verdict::{MISSED, at_most, never_more},
 };
-use crate::table::shown;
 
 /// A page takes at most so long, in seconds, and has so many bytes.
 const PAGE_TIME: f64 = 0.150;
 const PAGE_BYTES: f64 = 10e6;
 /// Collecting is never held up longer, in seconds.
 const PAUSE: f64 = 0.005;
-
-/// The agent takes at most so many MiB when nobody is watched, and beside a thousand connections and statements.
-const IDLE: f64 = 32.0;
-const CROWD: f64 = 64.0;
-
-/// What was found with probes.
-pub fn watched(watched: &Watched) -> Result<String> {
-    let mut text = String::new();
-    let taken = watched.taken;
-    writeln!(
-        text,
-        "With its probes the agent takes {:.0} MiB when nobody is watched (at most {:.0} since its start), and {:.0} MiB \
-         beside {} connections with a statement of its own each.\n",
-        taken.idle.resident, taken.idle.peak, taken.crowd.peak, taken.connections
-    )?;
-    text.push_str(&head(&[
-        "ring, bytes",
-        "seconds",
-        "requests/s",
-        "requests, by the clients",
-        "by the server",
-        "seen",
-        "counted as lost",
-        "unaccounted for",
-        "the agent's share of a processor, %",
-    ]));
-    watched.floods.iter().for_each(|flood| text.push_str(&flooded(flood)));
-    text.push('\n');
-    let said = judgements(watched).into_iter().map(|(what, verdict)| format!("{what}: {}", verdict.as_str()));
-    writeln!(text, "- With probes: {}.", said.collect::<Vec<_>>().join("; "))?;
-    Ok(text)
-}
-
-fn flooded(flood: &Flood) -> String {
-    let lost: Vec<_> = flood.lost.iter().map(|(place, count)| format!("{count} `{place}`")).collect();
-    row(&[
-        flood.ring.to_string(),
-        format!("{:.0}", flood.seconds),
-        format!("{:.0}", flood.asked as f64 / flood.seconds),
-        flood.asked.to_string(),
-        flood.served.to_string(),
-        flood.seen.to_string(),
-        if lost.is_empty() { "0".to_owned() } else { lost.join(", ") },
-        flood.unaccounted().to_string(),
-        format!("{:.0}", flood.processor * 100.0),
-    ])
-}
-
-/// Every limit of what was found with probes.
-pub fn judgements(watched: &Watched) -> Vec<(String, Verdict)> {
-    let Watched { taken, floods } = watched;
-    let known = |is: bool| if is { Verdict::Kept } else { Verdict::Missed };
-    let mut verdicts = vec![
-        (format!("{IDLE:.0} MiB idle"), Verdict::of_longest(taken.idle.resident, 0.0, IDLE)),
-        (format!("{CROWD:.0} MiB with a crowd"), Verdict::of_longest(taken.crowd.peak, 0.0, CROWD)),
-    ];
-    if let Some(flood) = floods.first() {
-        verdicts.push(("nothing lost".to_owned(), known(flood.lost.is_empty())));
-    }
-    verdicts.push((
-        "every request accounted for".to_owned(),
-        known(floods.iter().all(|flood| flood.unaccounted() == 0)),
-    ));
-    verdicts
-}
 
 /// All tables; `judged` = with verdicts.
 pub fn text(all: &[Measured], judged: bool) -> Result<String> {
@@ -99,7 +32,7 @@ pub fn missed(all: &[Measured]) -> Result<Vec<String>> {
     let mut missed = Vec::new();
     for measured in all {
         for (what, verdict) in verdicts(measured)? {
-            if verdict == Verdict::Missed {
+            if verdict == MISSED {
                 missed.push(format!("{}: {what}", measured.point.name));
             }
         }
@@ -107,32 +40,34 @@ pub fn missed(all: &[Measured]) -> Result<Vec<String>> {
     Ok(missed)
 }
 
-fn verdicts(measured: &Measured) -> Result<Vec<(String, Verdict)>> {
+fn verdicts(measured: &Measured) -> Result<Vec<(String, &'static str)>> {
     let longest = |rounds: &[Held]| longest(rounds, |held| held.longest);
     let bytes = measured.page.text.len() as f64;
     let mut verdicts = vec![
-        (format!("a page in {:.0} ms", PAGE_TIME * 1e3), Verdict::of(measured.page_time()?, PAGE_TIME)),
+        (format!("a page in {:.0} ms", PAGE_TIME * 1e3), at_most(measured.page_time()?, PAGE_TIME)),
         (
             format!("held up for {:.0} ms", PAUSE * 1e3),
-            Verdict::of_longest(longest(&measured.scraped), longest(&measured.quiet), PAUSE),
+            never_more(longest(&measured.scraped), longest(&measured.quiet), PAUSE),
         ),
     ];
     // A pod's labels are as long as its names, which are not ours.
     if !measured.point.numbers.kubernetes {
         let what = format!("a page of {:.0} MB", PAGE_BYTES / 1e6);
-        verdicts.push((what, Verdict::of_longest(bytes, 0.0, PAGE_BYTES)));
+        verdicts.push((what, never_more(bytes, 0.0, PAGE_BYTES)));
     }
     if let Some(most) = measured.point.memory {
-        verdicts.push((format!("{most:.0} MiB"), Verdict::of_longest(measured.memory.peak, 0.0, most)));
+        verdicts.push((format!("{most:.0} MiB"), never_more(measured.memory.peak, 0.0, most)));
     }
     Ok(verdicts)
 }
 
-fn row(cells: &[String]) -> String {
+/// A row.
+pub fn row(cells: &[String]) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-fn head(columns: &[&str]) -> String {
+/// The columns' names.
+pub fn head(columns: &[&str]) -> String {
     format!("| {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len()))
 }
 
@@ -176,10 +111,8 @@ fn crowds(all: &[Measured], judged: bool, text: &mut String) -> Result<()> {
     if judged {
         text.push('\n');
         for measured in all {
-            let said: Vec<_> = verdicts(measured)?
-                .into_iter()
-                .map(|(what, verdict)| format!("{what}: {}", verdict.as_str()))
-                .collect();
+            let said: Vec<_> =
+                verdicts(measured)?.into_iter().map(|(what, verdict)| format!("{what}: {verdict}")).collect();
             writeln!(text, "- {}: {}.", measured.point.name, said.join("; "))?;
         }
     }

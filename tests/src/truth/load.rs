@@ -57,6 +57,8 @@ pub struct Answers {
     pub by_status: BTreeMap<u16, u64>,
     /// The first text of an answer that was not 200, or error.
     pub first_error: Option<String>,
+    /// How long each good one took, in seconds.
+    pub took: Vec<f64>,
 }
 
 impl Answers {
@@ -67,7 +69,8 @@ impl Answers {
 
     /// Every answer was 200.
     pub fn all_good(&self) -> Result<()> {
-        ensure!(self.by_status.keys().all(|status| *status == 200), "{self:?}");
+        let all = &self.by_status;
+        ensure!(all.keys().all(|status| *status == 200), "{all:?}, first {:?}", self.first_error);
         Ok(())
     }
 }
@@ -81,6 +84,7 @@ struct Asker {
 
 impl Asker {
     async fn ask(&self, page: Page) {
+        let asked = clock::monotonic();
         let (status, text) = match self.target.get(&page.path()).await {
             Ok((200, _)) => (200, None),
             Ok((status, text)) => (status, Some(text)),
@@ -88,6 +92,9 @@ impl Asker {
         };
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         *answers.by_status.entry(status).or_default() += 1;
+        if status == 200 {
+            answers.took.push(clock::seconds_since(asked));
+        }
         if answers.first_error.is_none() {
             answers.first_error = text;
         }

@@ -3,6 +3,9 @@
 //!
 //! A ring that is too small is tried as well: then nearly all is lost, and every loss must be counted.
 
+mod flood;
+pub mod table;
+
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -12,10 +15,8 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail};
 use poolwatch_tests::{agent::Agent, clock, need, postgres::Server, process::TERMINATE};
 
-use super::{
-    collector::{Memory, memory},
-    flood::Client,
-};
+use self::flood::Client;
+use super::collector::{Memory, memory};
 use crate::group::Group;
 
 /// What everybody has who asks for no other, and the smallest that can be asked for.
@@ -74,7 +75,7 @@ impl Flood {
 
 /// Everything that needs probes.
 #[derive(Clone, Debug)]
-pub struct Watched {
+pub struct Probed {
     /// Memory.
     pub taken: Taken,
     /// The first has the ring that everybody has.
@@ -82,11 +83,11 @@ pub struct Watched {
 }
 
 /// Memory, then a flood of some seconds, then a shorter one that is more than the ring can take.
-pub fn watched(seconds: f64) -> Result<Watched> {
+pub fn measure(seconds: f64) -> Result<Probed> {
     let server = server()?;
     let taken = taken(&server)?;
     let floods = vec![flood(&server, RING, seconds)?, flood(&server, SMALL_RING, seconds / 3.0)?];
-    Ok(Watched { taken, floods })
+    Ok(Probed { taken, floods })
 }
 
 /// Why this machine can try nothing of it.

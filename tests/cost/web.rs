@@ -1,0 +1,153 @@
+//! What poolwatch costs a web service with a pool: requests over HTTP that make one query each.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use poolwatch_tests::{
+    postgres::Server,
+    truth::{
+        load::{Arrivals, Load, Target},
+        mix::Mix,
+        rig::{Rig, Running, USER},
+        run::{Level, Plan},
+    },
+};
+
+use crate::{
+    bench::quantile,
+    group::Group,
+    pairs::Median,
+    table,
+    watched::{Mode, Used, beside},
+};
+
+/// A service under a load.
+pub struct Work {
+    /// How it is called in the table.
+    pub name: &'static str,
+    rig: Rig,
+    pool: u32,
+    /// Mean length of a query in milliseconds.
+    ms: f64,
+    arrivals: Arrivals,
+    /// Length of a run, in seconds; if none, that of the others.
+    seconds: Option<u32>,
+}
+
+/// At a fixed rate with a pool that is never full, so that poolwatch only frames what comes in; and with one that is full
+/// nearly always, so that the probes of waiting are attached. By threads, by an event loop, and with the library's own
+/// functions probed.
+pub fn works() -> Vec<Work> {
+    let calm =
+        |name, rig| Work { name, rig, pool: 20, ms: 1.0, arrivals: Arrivals::Single(2000.0), seconds: None };
+    let full =
+        |name, rig| Work { name, rig, pool: 3, ms: 1.0, arrivals: Arrivals::Users(6, 0.1), seconds: None };
+    vec![
+        calm("HikariCP, 2,000/s", Rig::Hikari),
+        full("HikariCP, pool always full", Rig::Hikari),
+        calm("node-pg, 2,000/s", Rig::NodePg),
+        full("node-pg, pool always full", Rig::NodePg),
+        calm("database/sql, 2,000/s", Rig::GoSql),
+        full("database/sql, pool always full", Rig::GoSql),
+    ]
+}
+
+/// What pool metrics inside a service are accepted by: a pool of 20, 100 requests per second, three minutes.
+pub fn classic() -> Work {
+    Work {
+        name: "classic: node-pg, pool of 20, 100/s, 3 minutes",
+        rig: Rig::NodePg,
+        pool: 20,
+        ms: 30.0,
+        arrivals: Arrivals::Single(100.0),
+        seconds: Some(180),
+    }
+}
+
+/// What came of one run; times in seconds.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    count: f64,
+    per_second: f64,
+    /// Share of requests that failed.
+    failed: f64,
+    mean: f64,
+    p50: f64,
+    p99: f64,
+    /// Processor time of service and server.
+    used: f64,
+}
+
+/// A run, and what poolwatch used beside it.
+type Watched = (Run, Used);
+
+impl Work {
+    fn run(&self, target: &Arc<Target>, group: &Group, seconds: u32, seed: u64) -> Result<Run> {
+        let seconds = f64::from(self.seconds.unwrap_or(seconds));
+        let load = Load { arrivals: self.arrivals, mix: Mix::A, ms: self.ms, even: true, seconds, seed };
+        let before = group.used()?;
+        let mut answers = load.run(target)?;
+        let used = group.used()?.saturating_sub(before).as_secs_f64();
+        answers.took.sort_by(f64::total_cmp);
+        let (took, good) = (&answers.took, answers.took.len() as f64);
+        Ok(Run {
+            count: good,
+            per_second: good / seconds,
+            failed: 1.0 - good / answers.total() as f64,
+            mean: took.iter().sum::<f64>() / good,
+            p50: quantile(took, 0.5)?,
+            p99: quantile(took, 0.99)?,
+            used,
+        })
+    }
+
+    /// Its length is its own.
+    pub const fn is_long(&self) -> bool {
+        self.seconds.is_some()
+    }
+
+    fn plan(&self) -> Plan {
+        Plan { pool: self.pool, ms: self.ms, ..Plan::new(self.rig, Mix::A, Level::LIGHT) }
+    }
+
+    /// Measures it in pairs; every other time in the other order.
+    pub fn measure(&self, pairs: u32, seconds: u32) -> Result<table::Web> {
+        let server = Server::start()?;
+        server.role(USER)?;
+        let plan = self.plan();
+        let mut rig = Running::start(&plan, &server)?;
+        plan.warm(&mut rig)?;
+        let group = Group::new("service")?;
+        group.add(server.pid())?;
+        group.add(rig.pid())?;
+        let mut turns = Vec::new();
+        for pair in 0..pairs {
+            let run = |mode| beside(mode, &[], || self.run(&rig.target, &group, seconds, u64::from(pair)));
+            let backwards = pair % 2 == 1;
+            let first = run(if backwards { Mode::On } else { Mode::Off })?;
+            let second = run(if backwards { Mode::Off } else { Mode::On })?;
+            turns.push(if backwards { (second, first) } else { (first, second) });
+        }
+        self.cost(&turns, f64::from(self.seconds.unwrap_or(seconds)))
+    }
+
+    fn cost(&self, turns: &[(Watched, Watched)], seconds: f64) -> Result<table::Web> {
+        let over = |of: &dyn Fn(&(Watched, Watched)) -> f64| {
+            Median::of(turns.iter().map(of).collect()).context("no pair")
+        };
+        let each = |(run, used): &Watched| (run.used + used.time) / run.count;
+        Ok(table::Web {
+            name: self.name.to_owned(),
+            per_second: over(&|(off, _)| off.0.per_second)?,
+            each_without: over(&|(off, _)| each(off))?,
+            each: over(&|(off, on)| each(on) - each(off))?,
+            mean: over(&|(off, on)| on.0.mean - off.0.mean)?,
+            mean_share: over(&|(off, on)| on.0.mean / off.0.mean - 1.0)?,
+            p50: over(&|(off, on)| on.0.p50 - off.0.p50)?,
+            p99: over(&|(off, on)| on.0.p99 - off.0.p99)?,
+            p99_share: over(&|(off, on)| on.0.p99 / off.0.p99 - 1.0)?,
+            agent: over(&|(_, on)| on.1.time / seconds)?,
+            failed: turns.iter().map(|(off, on)| off.0.failed.max(on.0.failed)).fold(0.0, f64::max),
+        })
+    }
+}
