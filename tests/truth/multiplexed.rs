@@ -16,5 +16,5 @@ pub fn load(rig: &mut Running) -> Result<Answers> {
     let answer = process::run("the load over HTTP/2", &mut client, Duration::from_mins(1))?;
     let answered =
         answer.success("the load over HTTP/2")?.trim().parse().context("how many were answered")?;
-    Ok(Answers { by_status: BTreeMap::from([(200, answered)]), first_error: None })
+    Ok(Answers { by_status: BTreeMap::from([(200, answered)]), ..Answers::default() })
 }
