@@ -107,7 +107,9 @@ fn replay(file: &Path, told: &mut Told) -> Result<Replayed> {
             break;
         }
         let start = clock::processor();
-        held.iter().for_each(|event| told.tell(event));
+        for event in &held {
+            told.tell(event);
+        }
         all += held.len() as u64;
         if ready {
             took += clock::processor() - start;

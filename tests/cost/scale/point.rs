@@ -20,7 +20,7 @@ use crate::pairs::Median;
 /// The sub-command that is a collector.
 pub const COLLECTOR: &str = "collector";
 /// How long a replay may take.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 /// Of a round, so much is for reading: a page that is asked for later would hold the next round.
 const READING: f64 = 0.8;
 
@@ -108,7 +108,8 @@ impl Point {
         }
         collector.0.tell("1")?;
         let details: serde_json::Value = serde_json::from_str(&read(&url("/health/details"))?)?;
-        let queries = details["queries"]["kept"].as_u64().context("queries")?;
+        let queries =
+            details.pointer("/queries/kept").and_then(serde_json::Value::as_u64).context("queries")?;
         let page = Page::parse(&text)?;
         Ok(Measured { point: *self, replayed, memory, quiet, scraped, answered, page, queries })
     }

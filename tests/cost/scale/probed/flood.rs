@@ -67,7 +67,7 @@ impl Client {
 
     /// Reads until no more than so many are under way.
     fn until(&mut self, under_way: u64) -> Result<()> {
-        let mut chunk = [0; 64 << 10];
+        let mut chunk = vec![0; 64 << 10];
         while self.asked - self.answered > under_way {
             let count = self.stream.read(&mut chunk)?;
             ensure!(count > 0, "the server has closed the connection");

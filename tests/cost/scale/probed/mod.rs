@@ -12,8 +12,9 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use poolwatch_tests::{agent::Agent, clock, need, postgres::Server, process::TERMINATE};
+use serde_json::Value;
 
 use self::flood::Client;
 use super::collector::{Memory, memory};
@@ -49,10 +50,10 @@ pub struct Flood {
     pub ring: u32,
     /// How long.
     pub seconds: f64,
-    /// Requests by the clients' own count, and by the server's.
+    /// Requests by the clients' own count.
     pub asked: u64,
     /// Statements that the server has counted.
-    pub served: u64,
+    pub executed: u64,
     /// Requests that the agent has seen.
     pub seen: u64,
     /// Losses by place, as the page has them.
@@ -69,7 +70,7 @@ impl Flood {
 
     /// Requests that are neither seen nor counted as lost, as the server counts; below zero what was counted twice.
     pub fn unaccounted(&self) -> i128 {
-        i128::from(self.served) - i128::from(self.seen) - i128::from(self.requests_lost())
+        i128::from(self.executed) - i128::from(self.seen) - i128::from(self.requests_lost())
     }
 }
 
@@ -118,7 +119,7 @@ fn taken(server: &Server) -> Result<Taken> {
     clock::pause(SETTLE);
     agent.get("/metrics")?;
     let crowd = memory(agent.pid())?;
-    let connections = sum(&agent, |pool| &pool["connections"]["total"])?;
+    let connections = sum(&agent, "/connections/total")?;
     agent.stop(TERMINATE)?;
     Ok(Taken { idle, crowd, connections })
 }
@@ -133,7 +134,7 @@ fn flood(server: &Server, ring: u32, seconds: f64) -> Result<Flood> {
         clients.push(Client::connect(server, USER, USER)?);
     }
     clock::until(SETTLE, "the agent to know the clients", || {
-        Ok((sum(&agent, |pool| &pool["connections"]["total"])? == CLIENTS as u64).then_some(()))
+        Ok((sum(&agent, "/connections/total")? == CLIENTS as u64).then_some(()))
     })?;
     server.psql(USER, "select pg_stat_statements_reset()")?;
     let before = group.used()?;
@@ -141,15 +142,15 @@ fn flood(server: &Server, ring: u32, seconds: f64) -> Result<Flood> {
     let (asked, lasted) = run(&mut clients, seconds, begin)?;
     let processor = group.used()?.saturating_sub(before).as_secs_f64() / lasted;
     clock::pause(SETTLE);
-    let seen = sum(&agent, |pool| &pool["requests"]["total"])?;
+    let seen = sum(&agent, "/requests/total")?;
     let lost = lost(&agent)?;
     let count = format!(
         "select coalesce(sum(calls), 0) from pg_stat_statements where userid = '{USER}'::regrole \
          and query = 'select $1'"
     );
-    let served = server.psql(USER, &count)?.parse().context("a sum of calls")?;
+    let executed = server.psql(USER, &count)?.parse().context("a sum of calls")?;
     agent.stop(TERMINATE)?;
-    Ok(Flood { ring, seconds: lasted, asked, served, seen, lost, processor })
+    Ok(Flood { ring, seconds: lasted, asked, executed, seen, lost, processor })
 }
 
 /// All clients at once; what they asked, and for how long.
@@ -169,16 +170,16 @@ fn run(clients: &mut [Client], seconds: f64, begin: i128) -> Result<(u64, f64)> 
 }
 
 /// Sum of a number over the pools of the floods' database.
-fn sum(agent: &Agent, number: impl Fn(&serde_json::Value) -> &serde_json::Value) -> Result<u64> {
+fn sum(agent: &Agent, number: &str) -> Result<u64> {
     let answer = agent.json("/api/v1/pools")?;
-    let Some(pools) = answer["pools"].as_array() else { bail!("no pools: {answer}") };
-    let ours = pools.iter().filter(|pool| pool["server"]["database"] == USER);
-    Ok(ours.filter_map(|pool| number(pool).as_u64()).sum())
+    let pools = answer.pointer("/pools").and_then(Value::as_array).context("no pools")?;
+    let is_ours = |pool: &&Value| pool.pointer("/server/database").is_some_and(|name| name == USER);
+    Ok(pools.iter().filter(is_ours).filter_map(|pool| pool.pointer(number)?.as_u64()).sum())
 }
 
 fn lost(agent: &Agent) -> Result<Vec<(String, u64)>> {
     let details = agent.json("/health/details")?;
-    let Some(places) = details["events"]["lost"].as_object() else { bail!("no losses: {details}") };
+    let places = details.pointer("/events/lost").and_then(Value::as_object).context("no losses")?;
     let counted = places.iter().filter_map(|(place, count)| Some((place.clone(), count.as_u64()?)));
     Ok(counted.filter(|(_, count)| *count > 0).collect())
 }

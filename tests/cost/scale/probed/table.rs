@@ -49,7 +49,7 @@ fn flooded(flood: &Flood) -> String {
         format!("{:.0}", flood.seconds),
         format!("{:.0}", flood.asked as f64 / flood.seconds),
         flood.asked.to_string(),
-        flood.served.to_string(),
+        flood.executed.to_string(),
         flood.seen.to_string(),
         if lost.is_empty() { "0".to_owned() } else { lost.join(", ") },
         flood.unaccounted().to_string(),
