@@ -73,9 +73,20 @@ pub fn drop_others(later: bool) -> Result<()> {
     let held = caps::read(None, CapSet::Permitted).context("cannot read own capabilities")?;
     let kept: CapsHashSet =
         held.intersection(&lasting).filter(|held| idle != Some(**held)).copied().collect();
-    let sets =
-        [(CapSet::Effective, &kept), (CapSet::Permitted, &kept), (CapSet::Inheritable, &CapsHashSet::new())];
-    for (set, kept) in sets {
+    keep(&kept)
+}
+
+/// Gives up every capability of the calling thread, and of those that it will begin, for good.
+///
+/// # Errors
+/// When the kernel refuses, which it has no reason to.
+pub fn drop_all() -> Result<()> {
+    keep(&CapsHashSet::new())
+}
+
+fn keep(kept: &CapsHashSet) -> Result<()> {
+    let none = CapsHashSet::new();
+    for (set, kept) in [(CapSet::Effective, kept), (CapSet::Permitted, kept), (CapSet::Inheritable, &none)] {
         caps::set(None, set, kept).context("cannot give up capabilities")?;
     }
     Ok(())

@@ -9,7 +9,7 @@ use crate::{
     agent::told::Told,
     config::Output,
     event::{Event, Time},
-    export::{Answer, ExportSettings, Exporter, Filter, Question},
+    export::{ExportSettings, Exporter, Filter, Picture, Question},
     infer::{
         Core,
         fact::{Fact, Labels},
@@ -50,8 +50,8 @@ pub fn run(file: &Path, output: Output) -> Result<Replayed, ReadError> {
     for event in events {
         match event {
             Ok(event) => {
-                if let Some(answer) = story.go_on(&mut told, &event, &question) {
-                    last = Some(answer);
+                if let Some(picture) = story.go_on(&mut told, &event, &question) {
+                    last = Some(picture);
                 }
             }
             Err(found) => {
@@ -60,8 +60,11 @@ pub fn run(file: &Path, output: Output) -> Result<Replayed, ReadError> {
             }
         }
     }
-    let answer = last.unwrap_or_else(|| told.answer(&question, story.at));
-    let shown = if output == Output::Summary { story.summary(&told) } else { answer.body };
+    let shown = if output == Output::Summary {
+        story.summary(&told)
+    } else {
+        last.unwrap_or_else(|| told.picture(question, story.at)).render().body
+    };
     Ok(Replayed { shown, problem })
 }
 
@@ -79,8 +82,8 @@ struct Story {
 }
 
 impl Story {
-    /// Tells the event; a scrape is answered as it was then.
-    fn go_on(&mut self, told: &mut Told, event: &Event, question: &Question) -> Option<Answer> {
+    /// Tells the event; a scrape is to be answered as it was then.
+    fn go_on(&mut self, told: &mut Told, event: &Event, question: &Question) -> Option<Picture> {
         told.tell(event);
         for fact in told.facts() {
             if let Fact::Waited { labels, pid, took } = fact {
@@ -96,7 +99,7 @@ impl Story {
         }
         let Event::Scrape { at } = *event else { return None };
         self.scrapes += 1;
-        Some(told.answer(question, at))
+        Some(told.picture(question.clone(), at))
     }
 
     fn summary(&self, told: &Told) -> String {

@@ -1,5 +1,5 @@
 //! What poolwatch costs those that it watches, and everybody else: docs/overhead.md. `cargo xtask bench overhead` starts
-//! this, as root, on a machine that does nothing else.
+//! this, as root, on a machine that does nothing else. As `scale` it measures what much of everything costs poolwatch itself.
 //!
 //! Everything is measured in pairs that follow each other, with and without poolwatch, in turns; what is told is the
 //! median over pairs and its interval. Arguments: `--pairs N` (of each, 10), `--seconds N` (of each run, 5), `--only
@@ -8,7 +8,9 @@
 mod bench;
 mod calls;
 mod group;
+mod marks;
 mod pairs;
+mod scale;
 mod table;
 mod verdict;
 mod watched;
@@ -33,9 +35,9 @@ struct Options {
     page: Option<PathBuf>,
 }
 
-fn options() -> Result<Options> {
+fn options(arguments: Vec<String>) -> Result<Options> {
     let mut options = Options { pairs: 10, seconds: 5, only: String::new(), page: None };
-    let mut arguments = env::args().skip(1);
+    let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         let value = arguments.next().with_context(|| format!("{argument} wants a value"))?;
         match argument.as_str() {
@@ -143,7 +145,16 @@ fn taxes(tier: &str, pairs: u32) -> Result<Vec<table::Tax>> {
 }
 
 fn main() -> Result<()> {
-    let Options { pairs, seconds, only, page } = options()?;
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((first, rest)) if first == "scale" => scale::run(rest),
+        Some((first, rest)) if first == scale::COLLECTOR => scale::collect(rest),
+        _ => overhead(arguments),
+    }
+}
+
+fn overhead(arguments: Vec<String>) -> Result<()> {
+    let Options { pairs, seconds, only, page } = options(arguments)?;
     let server = Server::start()?;
     server.database(DATABASE)?;
     server.bench_tables("postgres", DATABASE)?;

@@ -1,13 +1,13 @@
-//! The tables of docs/overhead.md, between their marks; the rest of the page is its authors'.
+//! The tables of what poolwatch costs others, for docs/overhead.md.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, path::Path};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use crate::{pairs::Median, verdict};
+use crate::{marks, pairs::Median, verdict};
 
-const BEGIN: &str = "<!-- made by cargo xtask bench overhead: begin -->\n";
-const END: &str = "<!-- made by cargo xtask bench overhead: end -->\n";
+/// What makes them.
+const COMMAND: &str = "cargo xtask bench overhead";
 
 /// What one kind of work costs more; times in seconds.
 pub struct Cost {
@@ -153,11 +153,7 @@ impl Tax {
 impl Found {
     /// Writes the tables into the page.
     pub fn write(&self, page: &Path) -> Result<()> {
-        let old = fs::read_to_string(page).with_context(|| page.display().to_string())?;
-        let (before, rest) = old.split_once(BEGIN).context("the page has no mark where the tables begin")?;
-        let (_, after) = rest.split_once(END).context("the page has no mark where the tables end")?;
-        fs::write(page, format!("{before}{BEGIN}{}{END}{after}", self.text()?))
-            .with_context(|| page.display().to_string())
+        marks::write(page, COMMAND, &self.text()?)
     }
 
     fn text(&self) -> Result<String> {

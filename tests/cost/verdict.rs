@@ -20,18 +20,32 @@ impl Verdict {
     }
 }
 
-const MET: &str = "met";
-const MISSED: &str = "missed";
-const OPEN: &str = "none: the noise is larger than what is to be told; more pairs may tell";
+/// It is kept to.
+pub const MET: &str = "met";
+/// It is not.
+pub const MISSED: &str = "missed";
+/// That cannot be told.
+pub const OPEN: &str = "none: the noise is larger than what is to be told; more pairs may tell";
 
 /// At most so much, by the whole interval.
-fn at_most(measured: Median, limit: f64) -> &'static str {
+pub fn at_most(measured: Median, limit: f64) -> &'static str {
     if measured.high <= limit {
         MET
     } else if measured.low > limit {
         MISSED
     } else {
         OPEN
+    }
+}
+
+/// Of something that must never be more, and is as much as `noise` without the cause that is looked for.
+pub fn never_more(longest: f64, noise: f64, limit: f64) -> &'static str {
+    if longest <= limit {
+        MET
+    } else if noise > limit / 2.0 {
+        OPEN
+    } else {
+        MISSED
     }
 }
 
@@ -124,6 +138,13 @@ mod tests {
         assert_eq!(at_least(of(0.93, 0.95, 0.97), 0.92), MET);
         assert_eq!(at_least(of(0.8, 0.85, 0.9), 0.92), MISSED);
         assert_eq!(at_least(of(0.9, 0.93, 0.95), 0.92), OPEN);
+    }
+
+    #[test]
+    fn what_the_machine_does_by_itself_allows_no_verdict() {
+        assert_eq!(never_more(4.0, 9.0, 5.0), MET);
+        assert_eq!(never_more(6.0, 2.0, 5.0), MISSED);
+        assert_eq!(never_more(6.0, 3.0, 5.0), OPEN);
     }
 
     #[test]

@@ -9,6 +9,11 @@ pub fn monotonic() -> i128 {
     read(libc::CLOCK_MONOTONIC)
 }
 
+/// Nanoseconds of processor time that the calling thread has used.
+pub fn processor() -> i128 {
+    read(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
 /// Nanoseconds from `CLOCK_MONOTONIC`'s zero to the UNIX epoch, now.
 ///
 /// Both clocks are read in turn, and the pair that lay closest together is taken: a test that is

@@ -1,5 +1,7 @@
 //! Measures what poolwatch costs: `cargo xtask bench <what>`. Figures go to the terminal; docs/overhead.md keeps some.
 
+use std::{path::PathBuf, process::Command};
+
 use anyhow::Result;
 
 use crate::{
@@ -16,6 +18,15 @@ pub enum What {
     /// The core alone: events per second of one thread, bytes per connection.
     Core {
         /// What to hand to the benchmark.
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// What many connections, processes, pools and statements cost poolwatch itself.
+    Scale {
+        /// Install system packages without asking.
+        #[arg(long)]
+        yes: bool,
+        /// What to hand to the measurement, such as `--short`, which takes seconds and judges nothing.
         #[arg(last = true)]
         arguments: Vec<String>,
     },
@@ -38,13 +49,40 @@ pub fn bench(what: &What) -> Result<()> {
             cargo.args(["-p", "poolwatch", "--bench", "core", "--"]).args(arguments);
             command::run(&mut cargo)
         }
+        What::Scale { yes, arguments } => scale(*yes, arguments),
         What::Overhead { yes, arguments } => overhead(*yes, arguments),
     }
 }
 
-fn overhead(yes: bool, arguments: &[String]) -> Result<()> {
+fn scale(yes: bool, arguments: &[String]) -> Result<()> {
+    // The short form is told apart here: it needs neither privileges nor probes.
+    let mut scale = if arguments.iter().any(|argument| argument == "--short") {
+        Command::new(program()?)
+    } else {
+        measuring(yes)?
+    };
+    scale.arg("scale");
+    // A part of it makes no table.
+    if arguments.is_empty() {
+        scale.arg("--page").arg(place::root().join(PAGE));
+    }
+    command::run(scale.args(arguments))
+}
+
+/// What measures, as root, with the agent that it measures.
+fn measuring(yes: bool) -> Result<Command> {
     setup::set_up(Need::Test, yes)?;
     let agent = build::build(&build::Options { release: true, debug_probes: false })?;
+    let program = program()?;
+    let mut cost = command::as_root("env");
+    cost.arg(format!("POOLWATCH_BIN={}", agent.display()));
+    cost.arg(format!("PATH={}", place::path_with(&place::tools().join("bin")).display()));
+    cost.arg(program);
+    Ok(cost)
+}
+
+/// Builds what measures.
+fn program() -> Result<PathBuf> {
     command::run(command::cargo("build").args([
         "--release",
         "-p",
@@ -52,10 +90,11 @@ fn overhead(yes: bool, arguments: &[String]) -> Result<()> {
         "--bin",
         "poolwatch-cost",
     ]))?;
-    let mut cost = command::as_root("env");
-    cost.arg(format!("POOLWATCH_BIN={}", agent.display()));
-    cost.arg(format!("PATH={}", place::path_with(&place::tools().join("bin")).display()));
-    cost.arg(place::target().join("release/poolwatch-cost"));
+    Ok(place::target().join("release/poolwatch-cost"))
+}
+
+fn overhead(yes: bool, arguments: &[String]) -> Result<()> {
+    let mut cost = measuring(yes)?;
     // A part of it makes no table.
     if arguments.is_empty() {
         cost.arg("--page").arg(place::root().join(PAGE));

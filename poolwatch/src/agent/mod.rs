@@ -2,12 +2,14 @@
 //! and whoever asks.
 //!
 //! [`watcher`] is the left side (kernel and `/proc` → events), [`told`] the right (events → facts,
-//! pages). Nothing but events crosses between them, so that a recording of these replays the agent.
+//! pages). Nothing but events crosses between them, so that a recording of these replays the agent. Pages are
+//! rendered and handed out behind the [`porch`], in threads of its own: whoever reads them does not hold the task.
 
 mod containers;
 mod introduction;
 mod known;
 mod lenders;
+pub mod porch;
 mod pressure;
 mod scan;
 pub mod told;
@@ -22,20 +24,16 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::{
     net::TcpListener,
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use self::{containers::Containers, told::Told, watcher::Watcher};
+use self::{containers::Containers, porch::Porch, told::Told, watcher::Watcher};
 use crate::{
     clock,
     config::{Cri, Evidence, Targets},
-    event::{Event, Time},
-    export::{
-        ExportSettings, Exporter, Question,
-        access::Access,
-        door::{self, Ask},
-    },
+    event::{Event, ProcessId, SocketId, Time},
+    export::{ExportSettings, Exporter, Question, access::Access, door::Ask},
     infer::{Core, settings::Settings},
     privilege,
     probes::{self, Attached, Wanted},
@@ -50,6 +48,9 @@ const POLL_OTHERS: Duration = Duration::from_millis(60);
 const TICK: Duration = Duration::from_secs(1);
 /// Ticks between two looks at whether processes still live, for the case that a record was lost.
 const TICKS_PER_PROCESS_SCAN: u32 = 5;
+/// Connections, and processes, that are looked at without a look at the ring: a system call each, so a millisecond.
+const SLICE: usize = 500;
+const PROCESS_SLICE: usize = 50;
 /// Questions that wait at once; further ones wait in their connections.
 const QUESTIONS: usize = 64;
 
@@ -81,20 +82,16 @@ pub async fn run(job: Job, listener: TcpListener, stop: impl Future<Output = ()>
     // The kernel side first: a recording that nothing can be written to should not be begun.
     let attached = probes::attach(&job.wanted)?;
     let (asks, questions) = mpsc::channel(QUESTIONS);
-    let (closing, closed) = oneshot::channel::<()>();
     let address = listener.local_addr().context("the listening socket has no address")?;
-    let door = tokio::spawn(door::serve(listener, asks, job.access.clone(), async {
-        // An error means that the agent is gone, which is reason enough.
-        let _ = closed.await;
-    }));
+    let listener = listener.into_std().context("the listening socket cannot be handed over")?;
+    let porch = Porch::open(listener, asks, job.access.clone())?;
     let mut agent = Agent::begin(job, attached, containers)?;
     tracing::info!(%address, "watching; see /metrics, /health/pool and /health/details");
     let ended = agent.watch(questions, stop).await;
     let finished =
         agent.recording.take().map_or(Ok(()), Writer::finish).context("cannot close the recording");
     drop(agent);
-    drop(closing);
-    door.await.context("the HTTP server failed")?;
+    porch.close()?;
     ended.and(finished)
 }
 
@@ -185,7 +182,7 @@ impl Agent {
             _ => self.refresh(|at| Event::Tick { at })?,
         };
         // Whoever asked may be gone.
-        let _ = ask.reply.send(self.told.answer(&ask.question, at));
+        let _ = ask.reply.send(self.told.picture(ask.question, at));
         Ok(())
     }
 
@@ -193,7 +190,7 @@ impl Agent {
         self.ticks = self.ticks.wrapping_add(1);
         let sockets = self.watcher.scan_unix();
         let all = self.ticks.is_multiple_of(TICKS_PER_PROCESS_SCAN);
-        let processes = if all { self.watcher.scan_processes() } else { Vec::new() };
+        let processes = if all { self.scan_processes()? } else { Vec::new() };
         let aside = if all { self.watcher.scan_aside() } else { Vec::new() };
         // What they did last may still lie in the ring.
         self.drain()?;
@@ -203,12 +200,31 @@ impl Agent {
         self.refresh(|at| Event::Tick { at }).map(drop)
     }
 
+    fn scan_processes(&mut self) -> Result<Vec<ProcessId>> {
+        let mut ended = Vec::new();
+        for processes in self.watcher.processes().chunks(PROCESS_SLICE) {
+            ended.extend(Watcher::scan_processes(processes));
+            self.drain()?;
+        }
+        Ok(ended)
+    }
+
+    /// Looks at all connections, and at the ring in between: of many this takes longer than it lasts.
+    fn scan(&mut self) -> Result<Vec<SocketId>> {
+        let mut absent = Vec::new();
+        for sockets in self.watcher.sockets().chunks(SLICE) {
+            absent.extend(self.watcher.scan(sockets, &mut self.events));
+            self.drain()?;
+        }
+        Ok(absent)
+    }
+
     /// Brings the core up to this moment, which is the answer.
     fn refresh(&mut self, moment: impl FnOnce(Time) -> Event) -> Result<Time> {
         // What began is scanned among the connections that are known: so take the new ones first, and what
         // ended since the scan after it.
         self.drain()?;
-        let absent = self.watcher.scan(&mut self.events);
+        let absent = self.scan()?;
         // What happened before this moment is told before it: sums up to a moment are final.
         let at = clock::now();
         self.drain()?;

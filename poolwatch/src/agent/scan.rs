@@ -13,12 +13,12 @@ use crate::{
 const UNREAD: Time = 10 * SECOND;
 
 impl Watcher {
-    /// Looks at every known connection: what is under way has no record yet. Call [`Self::drain`] next, and
+    /// Looks at some known connections: what is under way has no record yet. Call [`Self::drain`] next, and
     /// then [`Self::gone`] with the answer.
-    pub fn scan(&mut self, events: &mut Vec<Event>) -> Vec<SocketId> {
+    pub fn scan(&mut self, sockets: &[SocketId], events: &mut Vec<Event>) -> Vec<SocketId> {
         let at = clock::now();
         let mut absent = Vec::new();
-        for socket in self.known.sockets() {
+        for socket in sockets.iter().copied() {
             let Some(standing) = self.maps.standing(socket) else {
                 absent.push(socket);
                 continue;
@@ -85,12 +85,11 @@ impl Watcher {
         events
     }
 
-    /// Processes whose end no record told, or none yet. Call [`Self::drain`] next, and then [`Self::ended`]
-    /// with the answer.
-    pub fn scan_processes(&self) -> Vec<ProcessId> {
-        let mut processes = self.known.processes();
-        processes.retain(|process| discover::started(process.pid) != Some(process.started));
-        processes
+    /// Of some processes, those whose end no record told, or none yet. Call [`Self::drain`] next, and then
+    /// [`Self::ended`] with the answer.
+    pub fn scan_processes(processes: &[ProcessId]) -> Vec<ProcessId> {
+        let gone = |process: &&ProcessId| discover::started(process.pid) != Some(process.started);
+        processes.iter().filter(gone).copied().collect()
     }
 
     /// Tells of processes whose end no record told.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     event::{Event, SocketId, Time},
-    export::{Answer, Exporter, Question, log::LogLines},
+    export::{Exporter, Picture, Question, log::LogLines},
     infer::{Core, fact::Fact, snapshot::Snapshot},
 };
 
@@ -67,8 +67,10 @@ impl Told {
         self.core.snapshot(now)
     }
 
-    /// Answers a question about this moment.
-    pub fn answer(&mut self, question: &Question, now: Time) -> Answer {
-        self.exporter.answer(question, &self.core.snapshot(now))
+    /// What the answer to a question about this moment is rendered from. Whether anybody is here needs no look.
+    pub fn picture(&mut self, question: Question, now: Time) -> Picture {
+        let asks_nothing = question == Question::Alive;
+        let snapshot = if asks_nothing { Snapshot::default() } else { self.core.snapshot(now) };
+        self.exporter.picture(question, snapshot)
     }
 }

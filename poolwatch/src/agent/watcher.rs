@@ -81,6 +81,16 @@ impl Watcher {
         if self.targets.follow_children { discover::family(pids) } else { pids.clone() }
     }
 
+    /// The connections to look at.
+    pub fn sockets(&self) -> Vec<SocketId> {
+        self.known.sockets()
+    }
+
+    /// The processes to look at.
+    pub fn processes(&self) -> Vec<ProcessId> {
+        self.known.processes()
+    }
+
     /// The ring, to wait on.
     pub const fn intake(&self) -> &Intake {
         &self.intake

@@ -10,7 +10,7 @@ use super::{
     answer::Answer,
     health,
     queries::Extent,
-    tables::{Losses, Tables},
+    tables::{Counted, Losses},
 };
 use crate::infer::{
     fact::Status,
@@ -83,15 +83,15 @@ struct Pool<'a> {
 }
 
 /// The answer; `nanoseconds` is the snapshot's time of day since the UNIX epoch.
-pub fn details(snapshot: &Snapshot, tables: &Tables, nanoseconds: u64) -> Answer {
+pub fn details(snapshot: &Snapshot, counted: &Counted, nanoseconds: u64) -> Answer {
     let details = Details {
         agent: Agent { version: env!("CARGO_PKG_VERSION"), architecture: std::env::consts::ARCH },
         timestamp: health::timestamp(nanoseconds),
         ready: snapshot.ready,
         probes: probes(snapshot),
-        events: events(snapshot, tables.losses()),
+        events: events(snapshot, counted.losses),
         blind: snapshot.blind.iter().map(blind).collect(),
-        queries: queries(tables.queries().extent(snapshot.at)),
+        queries: queries(counted.queries.extent),
         pools: snapshot.pools.iter().map(pool).collect(),
     };
     Answer::json(200, &details)

@@ -1,15 +1,77 @@
 //! The labels of the series: who a value belongs to, as names and values for the page.
 //!
 //! Every kind of series ([`super::metrics::Scope`]) gets its labels here and nowhere else, sorted by
-//! name, so that equal sets compare equal.
+//! name, so that equal sets compare equal. Series of one pool share theirs: a page has thousands.
+
+use std::{borrow::Cow, cmp::Ordering, iter, sync::Arc};
 
 use crate::{event::Process, infer::fact::Labels};
 
 /// A label's name and value.
 pub type Label = (&'static str, String);
 
-/// Labels in the order of their names: a series' identity.
+/// Labels in the order of their names: who a series belongs to.
 pub type LabelSet = Vec<Label>;
+
+/// All labels of a series: those that it shares with others, and those that say which of several values it is.
+#[derive(Clone, Debug)]
+pub struct Series {
+    shared: Arc<LabelSet>,
+    own: Vec<(&'static str, Cow<'static, str>)>,
+}
+
+impl Series {
+    /// Adds a label that says which of several values it is.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.own.push((name, value.into()));
+        self.own.sort_unstable();
+        self
+    }
+
+    /// All labels in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let mut shared = self.shared.iter().map(|(name, value)| (*name, value.as_str())).peekable();
+        let mut own = self.own.iter().map(|(name, value)| (*name, value.as_ref())).peekable();
+        iter::from_fn(move || match (shared.peek(), own.peek()) {
+            (Some(one), Some(other)) if other < one => own.next(),
+            (Some(_), _) => shared.next(),
+            (None, _) => own.next(),
+        })
+    }
+}
+
+impl From<&Arc<LabelSet>> for Series {
+    fn from(shared: &Arc<LabelSet>) -> Self {
+        Self { shared: Arc::clone(shared), own: Vec::new() }
+    }
+}
+
+impl From<LabelSet> for Series {
+    fn from(set: LabelSet) -> Self {
+        Self { shared: Arc::new(set), own: Vec::new() }
+    }
+}
+
+impl Ord for Series {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.iter().cmp(other.iter())
+    }
+}
+
+impl PartialOrd for Series {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Series {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Series {}
 
 /// Labels of a database as one service uses it; `user` adds `db_user`.
 pub fn database(labels: &Labels, user: bool) -> LabelSet {
@@ -47,8 +109,7 @@ pub fn server(address: &str, port: u16) -> LabelSet {
     ]
 }
 
-/// Adds the labels that say which of several values it is.
-pub fn with<const N: usize>(mut set: LabelSet, more: [Label; N]) -> LabelSet {
+fn with<const N: usize>(mut set: LabelSet, more: [Label; N]) -> LabelSet {
     set.extend(more);
     sorted(set)
 }

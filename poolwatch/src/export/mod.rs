@@ -1,8 +1,9 @@
 //! Renders facts and snapshots for people and programs outside: metrics, health, JSON, log lines.
 //!
-//! [`Exporter`] is owned by the agent's one task: [`Fact`]s go into its counters, [`Question`]s come
-//! out as finished [`Answer`]s. [`door`] is the only part that touches the network. Nothing here
-//! decides how a pool does; whatever a number means was settled in `infer`.
+//! [`Exporter`] is owned by the agent's one task: [`Fact`]s go into its counters, and for each [`Question`]
+//! a [`Picture`] comes out, which whoever asked renders as an [`Answer`] while the task goes on. [`door`] is the
+//! only part that touches the network. Nothing here decides how a pool does; whatever a number means was settled
+//! in `infer`.
 
 pub mod access;
 pub mod answer;
@@ -17,6 +18,7 @@ pub mod log;
 pub mod metrics;
 mod own;
 mod page;
+mod picture;
 mod pools;
 mod queries;
 mod routes;
@@ -25,8 +27,13 @@ mod summary;
 mod table;
 mod tables;
 
-pub use self::answer::{Answer, Filter, Order, Question};
-use self::{page::Page, tables::Tables};
+use std::sync::Arc;
+
+use self::tables::Tables;
+pub use self::{
+    answer::{Answer, Filter, Order, Question},
+    picture::Picture,
+};
 use crate::{
     clock::Clock,
     event::Time,
@@ -46,10 +53,10 @@ pub struct ExportSettings {
     pub clock: Clock,
 }
 
-/// Counts facts and answers questions.
+/// Counts facts, and hands out how things stand.
 #[derive(Debug)]
 pub struct Exporter {
-    settings: ExportSettings,
+    settings: Arc<ExportSettings>,
     tables: Tables,
 }
 
@@ -57,7 +64,7 @@ impl Exporter {
     /// Has counted nothing yet.
     pub fn new(settings: ExportSettings) -> Self {
         let tables = Tables::new(settings.label_user);
-        Self { settings, tables }
+        Self { settings: Arc::new(settings), tables }
     }
 
     /// Counts what ended. `now` is monotonic nanoseconds, as in events.
@@ -67,40 +74,15 @@ impl Exporter {
         }
     }
 
-    /// The answer to one question. Depends on what was observed and on the snapshot alone, but for
-    /// `process_*`.
-    pub fn answer(&mut self, question: &Question, snapshot: &Snapshot) -> Answer {
-        let of_day = self.settings.clock.time_of_day(snapshot.at);
-        match question {
-            Question::Metrics => self.page(snapshot),
-            Question::Alive => health::alive(),
-            Question::Ready => health::ready(snapshot),
-            Question::Health(filter) => health::pool(snapshot, filter, &self.settings.labels, of_day),
-            Question::Details => details::details(snapshot, &self.tables, of_day),
-            Question::Pools => pools::all(snapshot),
-            Question::Pool(id) => pools::one(snapshot, id),
-            Question::Queries(order, limit) => {
-                let (queries, label_user) = (self.tables.queries(), self.settings.label_user);
-                queries::answer(queries, (*order, *limit), label_user, snapshot.at, of_day)
+    /// All that the answer to a question is rendered from.
+    pub fn picture(&mut self, question: Question, snapshot: Snapshot) -> Picture {
+        if question == Question::Metrics {
+            for pool in &snapshot.pools {
+                self.tables.keep(&pool.labels, snapshot.at);
             }
         }
-    }
-
-    fn page(&mut self, snapshot: &Snapshot) -> Answer {
-        for pool in &snapshot.pools {
-            self.tables.keep(&pool.labels, snapshot.at);
-        }
-        let mut page = Page::default();
-        gauges::render(snapshot, self.settings.label_user, &mut page);
-        self.tables.render(snapshot.at, &mut page);
-        honesty::render(snapshot, self.tables.losses(), &mut page);
-        if self.settings.own_process {
-            own::render(&mut page);
-        }
-        match page.render(&self.settings.labels) {
-            Ok(text) => Answer::page(text),
-            Err(error) => Answer::text(500, format!("cannot write the page: {error}\n")),
-        }
+        let counted = self.tables.counted(&question, snapshot.at);
+        Picture { question, settings: Arc::clone(&self.settings), snapshot, counted }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Samples of one metric with equal labels are summed, so that the page never holds a series twice.
 //! The order is by name and labels: the same samples always give the same bytes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, mem};
 
 use prometheus::{
     TextEncoder,
@@ -15,20 +15,35 @@ use prometheus::{
 
 use super::{
     histogram::Histogram,
-    labels::LabelSet,
+    labels::Series,
     metrics::{Kind, Metric},
     summary::Summary,
 };
 
 enum Value {
     Number(f64),
-    Durations(Histogram),
+    Info(bool),
+    Durations(Box<Histogram>),
     Summary(Summary),
+}
+
+impl Value {
+    /// Takes what is said of the same series once more.
+    fn add(&mut self, more: Self) {
+        match (self, more) {
+            (Self::Number(sum), Self::Number(more)) => *sum += more,
+            (Self::Info(is), Self::Info(more)) => *is = more,
+            (Self::Durations(sum), Self::Durations(more)) => sum.add(&more),
+            (Self::Summary(sum), Self::Summary(more)) => sum.add(&more),
+            // A metric has values of one kind.
+            _ => {}
+        }
+    }
 }
 
 struct Family {
     metric: &'static Metric,
-    samples: BTreeMap<LabelSet, Value>,
+    samples: Vec<(Series, Value)>,
 }
 
 /// A page in the making.
@@ -39,48 +54,57 @@ pub struct Page {
 
 impl Page {
     /// Adds a gauge or a counter.
-    pub fn number(&mut self, metric: &'static Metric, labels: LabelSet, value: f64) {
-        match self.samples(metric).entry(labels).or_insert(Value::Number(0.0)) {
-            Value::Number(sum) => *sum += value,
-            Value::Durations(_) | Value::Summary(_) => {}
-        }
+    pub fn number(&mut self, metric: &'static Metric, series: impl Into<Series>, value: f64) {
+        self.add(metric, series.into(), Value::Number(value));
     }
 
     /// Sets a gauge that says yes (1) or no (0): saying it twice changes nothing.
-    pub fn info(&mut self, metric: &'static Metric, labels: LabelSet, yes: bool) {
-        self.samples(metric).insert(labels, Value::Number(f64::from(u8::from(yes))));
+    pub fn info(&mut self, metric: &'static Metric, series: impl Into<Series>, yes: bool) {
+        self.add(metric, series.into(), Value::Info(yes));
     }
 
     /// Adds a histogram.
-    pub fn durations(&mut self, metric: &'static Metric, labels: LabelSet, durations: &Histogram) {
-        match self.samples(metric).entry(labels).or_insert_with(|| Value::Durations(Histogram::default())) {
-            Value::Durations(sum) => sum.add(durations),
-            Value::Number(_) | Value::Summary(_) => {}
-        }
+    pub fn durations(&mut self, metric: &'static Metric, series: impl Into<Series>, durations: &Histogram) {
+        self.add(metric, series.into(), Value::Durations(Box::new(durations.clone())));
     }
 
     /// Adds a summary.
-    pub fn summary(&mut self, metric: &'static Metric, labels: LabelSet, summary: &Summary) {
-        match self.samples(metric).entry(labels).or_insert_with(|| Value::Summary(Summary::default())) {
-            Value::Summary(sum) => sum.add(summary),
-            Value::Number(_) | Value::Durations(_) => {}
-        }
+    pub fn summary(&mut self, metric: &'static Metric, series: impl Into<Series>, summary: &Summary) {
+        self.add(metric, series.into(), Value::Summary(*summary));
     }
 
-    fn samples(&mut self, metric: &'static Metric) -> &mut BTreeMap<LabelSet, Value> {
-        let family = || Family { metric, samples: BTreeMap::new() };
-        &mut self.families.entry(metric.name).or_insert_with(family).samples
+    fn add(&mut self, metric: &'static Metric, series: Series, value: Value) {
+        let family = || Family { metric, samples: Vec::new() };
+        self.families.entry(metric.name).or_insert_with(family).samples.push((series, value));
     }
 
     /// The text, with the `constant` labels on every series.
     pub fn render(self, constant: &[(String, String)]) -> Result<String, prometheus::Error> {
-        let families: Vec<_> = self.families.into_values().map(|family| family.encode(constant)).collect();
-        TextEncoder::new().encode_to_string(&families)
+        let mut text = String::new();
+        // One by one: what the encoder wants of a family takes much more memory than its text.
+        for family in self.families.into_values() {
+            TextEncoder::new().encode_utf8(&[family.encode(constant)], &mut text)?;
+        }
+        Ok(text)
     }
 }
 
 impl Family {
-    fn encode(self, constant: &[(String, String)]) -> MetricFamily {
+    /// In order, and each series once.
+    fn tidy(&mut self) {
+        // Most come in order already. What is said of one series stays in its own, so that sums do not vary.
+        self.samples.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.samples.dedup_by(|(later, more), (first, value)| {
+            let same = later == first;
+            if same {
+                value.add(mem::replace(more, Value::Info(false)));
+            }
+            same
+        });
+    }
+
+    fn encode(mut self, constant: &[(String, String)]) -> MetricFamily {
+        self.tidy();
         let mut family = MetricFamily::default();
         family.set_name(self.metric.name.to_owned());
         family.set_help(self.metric.help.to_owned());
@@ -92,42 +116,48 @@ impl Family {
         });
         let kind = self.metric.kind;
         let samples = self.samples.into_iter();
-        family.set_metric(samples.map(|(labels, value)| sample(kind, labels, &value, constant)).collect());
+        family.set_metric(samples.map(|(series, value)| sample(kind, &series, &value, constant)).collect());
         family
     }
 }
 
 fn sample(
     kind: Kind,
-    labels: LabelSet,
+    series: &Series,
     value: &Value,
     constant: &[(String, String)],
 ) -> prometheus::proto::Metric {
-    let own = labels.into_iter().map(|(name, value)| (name.to_owned(), value));
-    let mut pairs: Vec<_> = own.chain(constant.iter().cloned()).collect();
-    pairs.sort_unstable();
+    let mut pairs: Vec<_> = series.iter().collect();
+    if !constant.is_empty() {
+        pairs.extend(constant.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        pairs.sort_unstable();
+    }
     let mut sample = prometheus::proto::Metric::from_label(pairs.into_iter().map(label_pair).collect());
-    match (kind, value) {
-        (Kind::Counter, Value::Number(number)) => {
-            let mut counter = Counter::default();
-            counter.set_value(*number);
-            sample.set_counter(counter);
-        }
-        (_, Value::Number(number)) => {
-            let mut gauge = Gauge::default();
-            gauge.set_value(*number);
-            sample.set_gauge(gauge);
-        }
-        (_, Value::Durations(durations)) => sample.set_histogram(histogram(durations)),
-        (_, Value::Summary(durations)) => sample.set_summary(summary(durations)),
+    match value {
+        Value::Number(number) => set_number(&mut sample, kind, *number),
+        Value::Info(yes) => set_number(&mut sample, kind, f64::from(u8::from(*yes))),
+        Value::Durations(durations) => sample.set_histogram(histogram(durations)),
+        Value::Summary(durations) => sample.set_summary(summary(durations)),
     }
     sample
 }
 
-fn label_pair((name, value): (String, String)) -> LabelPair {
+fn set_number(sample: &mut prometheus::proto::Metric, kind: Kind, number: f64) {
+    if kind == Kind::Counter {
+        let mut counter = Counter::default();
+        counter.set_value(number);
+        sample.set_counter(counter);
+    } else {
+        let mut gauge = Gauge::default();
+        gauge.set_value(number);
+        sample.set_gauge(gauge);
+    }
+}
+
+fn label_pair((name, value): (&str, &str)) -> LabelPair {
     let mut pair = LabelPair::default();
-    pair.set_name(name);
-    pair.set_value(value);
+    pair.set_name(name.to_owned());
+    pair.set_value(value.to_owned());
     pair
 }
 

@@ -15,14 +15,18 @@
 //! outgrow another by a quarter to come back: at the border nothing flaps. It then begins at 0.
 
 mod json;
+mod kept;
 mod ranking;
 mod tally;
 
 use std::sync::Arc;
 
-pub use self::json::queries as answer;
+pub use self::{
+    json::queries as answer,
+    kept::{Extent, Kept},
+};
 use self::{ranking::Ranking, tally::Tally};
-use super::{labels, metrics, page::Page, summary::Summary, table::run_out};
+use super::{summary::Summary, table::run_out};
 use crate::{
     event::{HashMap, Query, QueryId, SECOND, Time},
     infer::{
@@ -43,7 +47,7 @@ struct Key {
     query: QueryId,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     query: Arc<Query>,
     labels: Arc<Labels>,
@@ -60,21 +64,6 @@ impl Entry {
     const fn weight(&self) -> u64 {
         self.own.saturating_add(self.error)
     }
-}
-
-/// How much the table holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extent {
-    /// Queries that are counted.
-    pub kept: usize,
-    /// So many there may be.
-    pub capacity: usize,
-    /// Those on the page.
-    pub shown: usize,
-    /// Queries that made room for others, since the start.
-    pub evicted: u64,
-    /// No query that is not kept took more time, in nanoseconds.
-    pub floor: Time,
 }
 
 /// Queries of all services.
@@ -168,33 +157,9 @@ impl Queries {
         }
     }
 
-    /// How much there is.
-    pub fn extent(&self, now: Time) -> Extent {
-        Extent {
-            kept: self.live(now).count(),
-            capacity: self.capacity,
-            shown: self.live(now).filter(|entry| entry.shown.is_some()).count(),
-            evicted: self.evicted,
-            floor: self.floor,
-        }
-    }
-
     /// Queries that made room for others.
     pub const fn evicted(&self) -> u64 {
         self.evicted
-    }
-
-    /// Gives the page its samples.
-    pub fn render(&self, label_user: bool, now: Time, page: &mut Page) {
-        for entry in self.live(now) {
-            let Some(shown) = &entry.shown else { continue };
-            let which = [
-                ("db_query_summary", entry.query.summary.clone()),
-                ("fingerprint", entry.query.id.to_string()),
-            ];
-            let labels = labels::with(labels::database(&entry.labels, label_user), which);
-            page.summary(&metrics::QUERY_DURATION, labels, shown);
-        }
     }
 
     fn live(&self, now: Time) -> impl Iterator<Item = &Entry> {

@@ -1,9 +1,9 @@
 //! The paths: which request becomes which question, and who may ask it.
 //!
-//! Handlers know nothing of pools: they pass the question to the task that owns the state and hand
-//! out its answer, or 503 when it does not answer in time. Bodies of requests are not read.
+//! Handlers know nothing of pools: they pass the question to the task that owns the state, render the picture that
+//! it gives them, and hand out 503 when it does not answer in time. Bodies of requests are not read.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -14,13 +14,15 @@ use axum::{
     routing::get,
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
+    task::spawn_blocking,
     time::timeout,
 };
 
 use super::{
     access::Access,
     answer::{Answer, Filter, Order, Question},
+    picture::Picture,
 };
 
 /// How long a client waits for an answer.
@@ -38,14 +40,21 @@ const PATHS: &str = "not found; there are:\n\
 pub struct Ask {
     /// What is asked.
     pub question: Question,
-    /// Where the answer goes; dropped when nobody waits any more.
-    pub reply: oneshot::Sender<Answer>,
+    /// Where the picture goes; dropped when nobody waits any more.
+    pub reply: oneshot::Sender<Picture>,
 }
 
-type Asks = mpsc::Sender<Ask>;
+/// The way to the task that owns the state.
+#[derive(Clone)]
+struct Asks {
+    to: mpsc::Sender<Ask>,
+    /// One is rendered at a time: pictures and pages are large, and the processor is the watched ones'.
+    turn: Arc<Semaphore>,
+}
 
 /// The paths, with the token asked for everywhere but where an orchestrator looks.
-pub fn router(asks: Asks, access: Access) -> Router {
+pub fn router(to: mpsc::Sender<Ask>, access: Access) -> Router {
+    let asks = Asks { to, turn: Arc::new(Semaphore::new(1)) };
     let open = Router::new().route("/healthz", get(alive)).route("/readyz", get(ready));
     let guarded = Router::new()
         .route("/metrics", get(metrics))
@@ -60,15 +69,15 @@ pub fn router(asks: Asks, access: Access) -> Router {
 }
 
 async fn metrics(State(asks): State<Asks>) -> Answer {
-    ask(&asks, Question::Metrics, PATIENCE).await
+    ask(&asks, Question::Metrics).await
 }
 
 async fn alive(State(asks): State<Asks>) -> Answer {
-    ask(&asks, Question::Alive, ALIVE_WITHIN).await
+    settle(ALIVE_WITHIN, async { Some(picture(&asks, Question::Alive).await?.render()) }).await
 }
 
 async fn ready(State(asks): State<Asks>) -> Answer {
-    ask(&asks, Question::Ready, PATIENCE).await
+    ask(&asks, Question::Ready).await
 }
 
 async fn health(State(asks): State<Asks>, parameters: Result<Query<Parameters>, QueryRejection>) -> Answer {
@@ -80,15 +89,15 @@ async fn queries(State(asks): State<Asks>, parameters: Result<Query<Parameters>,
 }
 
 async fn details(State(asks): State<Asks>) -> Answer {
-    ask(&asks, Question::Details, PATIENCE).await
+    ask(&asks, Question::Details).await
 }
 
 async fn pools(State(asks): State<Asks>) -> Answer {
-    ask(&asks, Question::Pools, PATIENCE).await
+    ask(&asks, Question::Pools).await
 }
 
 async fn pool(State(asks): State<Asks>, Path(id): Path<String>) -> Answer {
-    ask(&asks, Question::Pool(id), PATIENCE).await
+    ask(&asks, Question::Pool(id)).await
 }
 
 /// What a client gave behind the path, by name; an empty value is as good as none.
@@ -123,17 +132,35 @@ async fn ask_about(
 ) -> Answer {
     let Ok(Query(parameters)) = parameters else { return Answer::error(400, "the query cannot be read") };
     match question(&parameters) {
-        Ok(question) => ask(asks, question, PATIENCE).await,
+        Ok(question) => ask(asks, question).await,
         Err(why) => Answer::error(400, why),
     }
 }
 
-async fn ask(asks: &Asks, question: Question, patience: Duration) -> Answer {
-    let (reply, answer) = oneshot::channel();
-    let asked = async {
-        asks.send(Ask { question, reply }).await.ok()?;
-        answer.await.ok()
-    };
+async fn ask(asks: &Asks, question: Question) -> Answer {
+    settle(PATIENCE, async {
+        let turn = Arc::clone(&asks.turn).acquire_owned().await.ok()?;
+        let picture = picture(asks, question).await?;
+        let rendered = spawn_blocking(move || {
+            let answer = picture.render();
+            // Who asked may have left, and the next would render beside this one.
+            drop(turn);
+            answer
+        });
+        rendered.await.ok()
+    })
+    .await
+}
+
+/// What the task that owns the state gives for a question.
+async fn picture(asks: &Asks, question: Question) -> Option<Picture> {
+    let (reply, picture) = oneshot::channel();
+    asks.to.send(Ask { question, reply }).await.ok()?;
+    picture.await.ok()
+}
+
+/// The answer, or why there is none.
+async fn settle(patience: Duration, asked: impl Future<Output = Option<Answer>>) -> Answer {
     match timeout(patience, asked).await {
         Ok(Some(answer)) => answer,
         Ok(None) => Answer::text(503, "the agent is stopping\n"),

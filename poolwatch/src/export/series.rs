@@ -4,11 +4,15 @@
 //! so that `rate()` sees the first step too; those that rest on evidence of waiting begin when there
 //! is some, because a 0 would claim that nobody waited.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     histogram::Histogram,
-    labels::{LabelSet, with},
+    labels::{LabelSet, Series},
     metrics,
     page::Page,
     summary::Summary,
@@ -47,11 +51,11 @@ enum ErrorType {
 }
 
 impl ErrorType {
-    fn text(self) -> String {
+    fn text(self) -> Cow<'static, str> {
         match self {
-            Self::None => String::new(),
-            Self::State(state) => state.as_str().to_owned(),
-            Self::Other => "_OTHER".to_owned(),
+            Self::None => Cow::Borrowed(""),
+            Self::State(state) => Cow::Owned(state.as_str().to_owned()),
+            Self::Other => Cow::Borrowed("_OTHER"),
         }
     }
 }
@@ -73,7 +77,7 @@ impl SqlStates {
 }
 
 /// What is counted per service and database.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DatabaseSeries {
     operations: BTreeMap<(&'static str, ErrorType), Histogram>,
     first_byte: Histogram,
@@ -126,27 +130,28 @@ impl DatabaseSeries {
     }
 
     /// Gives the samples to the page.
-    pub fn render(&self, labels: &LabelSet, page: &mut Page) {
+    pub fn render(&self, labels: &Arc<LabelSet>, page: &mut Page) {
         for ((operation, error), durations) in &self.operations {
-            let which = [("db_operation_name", (*operation).to_owned()), ("error_type", error.text())];
-            page.durations(&metrics::OPERATION_DURATION, with(labels.clone(), which), durations);
+            let series =
+                Series::from(labels).with("db_operation_name", *operation).with("error_type", error.text());
+            page.durations(&metrics::OPERATION_DURATION, series, durations);
         }
         for (error, count) in &self.errors {
-            let which = [("error_type", error.as_str().to_owned())];
-            page.number(&metrics::CONNECTION_ERRORS, with(labels.clone(), which), *count as f64);
+            let series = Series::from(labels).with("error_type", error.as_str());
+            page.number(&metrics::CONNECTION_ERRORS, series, *count as f64);
         }
-        let other = ["db_query_summary", "fingerprint"].map(|name| (name, OTHER.to_owned()));
-        page.summary(&metrics::QUERY_DURATION, with(labels.clone(), other), &self.other_statements);
-        page.durations(&metrics::FIRST_BYTE, labels.clone(), &self.first_byte);
-        page.number(&metrics::SLOW_QUERIES, labels.clone(), self.slow as f64);
-        page.number(&metrics::OPENED, labels.clone(), self.opened as f64);
-        page.number(&metrics::CLOSED, labels.clone(), self.closed as f64);
+        let other = Series::from(labels).with("db_query_summary", OTHER).with("fingerprint", OTHER);
+        page.summary(&metrics::QUERY_DURATION, other, &self.other_statements);
+        page.durations(&metrics::FIRST_BYTE, labels, &self.first_byte);
+        page.number(&metrics::SLOW_QUERIES, labels, self.slow as f64);
+        page.number(&metrics::OPENED, labels, self.opened as f64);
+        page.number(&metrics::CLOSED, labels, self.closed as f64);
     }
 }
 
 /// What is counted per service and pool name. Sums of time are wider than a [`Time`]: a thousand
 /// connections fill 64 bits in seven months.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct PoolSeries {
     create: Histogram,
     used: Histogram,
@@ -188,16 +193,16 @@ impl PoolSeries {
     }
 
     /// Gives the samples to the page.
-    pub fn render(&self, labels: &LabelSet, page: &mut Page) {
-        page.durations(&metrics::CREATE_TIME, labels.clone(), &self.create);
-        page.durations(&metrics::USE_TIME, labels.clone(), &self.used);
-        page.number(&metrics::LIFETIME, labels.clone(), seconds(self.lifetime));
-        page.number(&metrics::USED_SECONDS, labels.clone(), seconds(self.used_time));
-        page.number(&metrics::SATURATED_SECONDS, labels.clone(), seconds(self.saturated_time));
+    pub fn render(&self, labels: &Arc<LabelSet>, page: &mut Page) {
+        page.durations(&metrics::CREATE_TIME, labels, &self.create);
+        page.durations(&metrics::USE_TIME, labels, &self.used);
+        page.number(&metrics::LIFETIME, labels, seconds(self.lifetime));
+        page.number(&metrics::USED_SECONDS, labels, seconds(self.used_time));
+        page.number(&metrics::SATURATED_SECONDS, labels, seconds(self.saturated_time));
         if self.waits_known {
-            page.durations(&metrics::WAIT_TIME, labels.clone(), &self.waited);
-            page.number(&metrics::TIMEOUTS, labels.clone(), self.timeouts as f64);
-            page.number(&metrics::PENDING_SECONDS, labels.clone(), seconds(self.pending_time));
+            page.durations(&metrics::WAIT_TIME, labels, &self.waited);
+            page.number(&metrics::TIMEOUTS, labels, self.timeouts as f64);
+            page.number(&metrics::PENDING_SECONDS, labels, seconds(self.pending_time));
         }
     }
 }

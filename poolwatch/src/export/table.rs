@@ -2,7 +2,10 @@
 //!
 //! Rows are found by an id that is never given twice, so an old id finds nothing rather than
 //! another's row. Whether a row has run out depends on its own last use alone, not on when somebody
-//! looked: a replay forgets exactly what the live run forgot.
+//! looked: a replay forgets exactly what the live run forgot. Rows are shared with who renders them: one that is
+//! counted in meanwhile is copied, so that what was handed out stays as it was.
+
+use std::sync::Arc;
 
 use super::labels::LabelSet;
 use crate::event::{HashMap, SECOND, Time};
@@ -19,21 +22,24 @@ pub type Service = (String, Option<String>);
 #[derive(Debug)]
 struct Row<S> {
     service: Service,
-    labels: LabelSet,
+    labels: Arc<LabelSet>,
     used: Time,
-    series: S,
+    series: Arc<S>,
 }
+
+/// Labels and series of rows, as they stood when they were handed out.
+pub type Rows<S> = Vec<(Arc<LabelSet>, Arc<S>)>;
 
 /// Series by their labels.
 #[derive(Debug)]
 pub struct Table<S> {
     rows: HashMap<u64, Row<S>>,
-    ids: HashMap<LabelSet, u64>,
+    ids: HashMap<Arc<LabelSet>, u64>,
     next: u64,
     bound: usize,
 }
 
-impl<S: Default> Table<S> {
+impl<S: Clone + Default> Table<S> {
     /// An empty table for at most `bound` rows.
     pub fn new(bound: usize) -> Self {
         Self { rows: HashMap::default(), ids: HashMap::default(), next: 0, bound }
@@ -43,10 +49,10 @@ impl<S: Default> Table<S> {
     pub fn get(&mut self, id: u64, now: Time) -> Option<&mut S> {
         let row = self.rows.get_mut(&id)?;
         if run_out(row.used, now) {
-            row.series = S::default();
+            row.series = Arc::default();
         }
         row.used = row.used.max(now);
-        Some(&mut row.series)
+        Some(Arc::make_mut(&mut row.series))
     }
 
     /// The id of the row with these labels, made if there is none; `None` when there is no room.
@@ -59,8 +65,9 @@ impl<S: Default> Table<S> {
         }
         let id = self.next;
         self.next += 1;
-        self.ids.insert(labels.clone(), id);
-        self.rows.insert(id, Row { service: service.clone(), labels, used: now, series: S::default() });
+        let labels = Arc::new(labels);
+        self.ids.insert(Arc::clone(&labels), id);
+        self.rows.insert(id, Row { service: service.clone(), labels, used: now, series: Arc::default() });
         Some(id)
     }
 
@@ -89,7 +96,7 @@ impl<S: Default> Table<S> {
         let full = self.rows.len() >= self.bound;
         let oldest = self.rows.values().filter(|_| full).min_by_key(|row| (row.used, &row.labels));
         let Some(oldest) = oldest.filter(|row| !alive(row.used, now)) else { return 0 };
-        let labels = oldest.labels.clone();
+        let labels = Arc::clone(&oldest.labels);
         self.keep(|row| row.labels != labels);
         1
     }
@@ -106,9 +113,9 @@ impl<S: Default> Table<S> {
     }
 
     /// Each row's labels and series, but those whose life has run out.
-    pub fn live(&self, now: Time) -> impl Iterator<Item = (&LabelSet, &S)> {
-        let rows = self.rows.values().filter(move |row| !run_out(row.used, now));
-        rows.map(|row| (&row.labels, &row.series))
+    pub fn live(&self, now: Time) -> Rows<S> {
+        let rows = self.rows.values().filter(|row| !run_out(row.used, now));
+        rows.map(|row| (Arc::clone(&row.labels), Arc::clone(&row.series))).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Everything that is counted per service: facts come in, samples go out to the page.
 //!
-//! A fact finds its two rows (database, pool) through a route that is made once per [`Labels`].
+//! A fact finds its two rows (database, pool) through a route that is made once per [`Labels`]; facts of one pool share
+//! theirs, so that most are known by their address.
 //! What finds no room is counted: `services`, `series` and `queries` are places of `poolwatch_events_lost_total`.
 
 use std::{
@@ -9,11 +10,12 @@ use std::{
 };
 
 use super::{
+    answer::Question,
     labels,
     page::Page,
-    queries::Queries,
+    queries::{self, Queries},
     series::{DatabaseSeries, PoolSeries, SqlStates},
-    table::{Service, Table, alive},
+    table::{Rows, Service, Table, alive},
 };
 use crate::{
     event::{HashMap, SECOND, Time},
@@ -53,13 +55,37 @@ impl Losses {
     }
 }
 
+/// What was counted until a moment, as far as an answer needs it. It stays as it is while the tables go on.
+#[derive(Debug, Default)]
+pub struct Counted {
+    databases: Rows<DatabaseSeries>,
+    pools: Rows<PoolSeries>,
+    /// Queries.
+    pub queries: queries::Kept,
+    /// What was given up.
+    pub losses: Losses,
+}
+
+impl Counted {
+    /// Gives the samples to the page.
+    pub fn render(&self, label_user: bool, page: &mut Page) {
+        for (labels, series) in &self.databases {
+            series.render(labels, page);
+        }
+        for (labels, series) in &self.pools {
+            series.render(labels, page);
+        }
+        self.queries.render(label_user, page);
+    }
+}
+
 /// Counters and histograms of all services.
 #[derive(Debug)]
 pub struct Tables {
     label_user: bool,
     routes: HashMap<Arc<Labels>, Route>,
-    /// The one that was asked for last: facts of one request come in a row, and comparing labels is dear.
-    latest: Option<(Arc<Labels>, Route)>,
+    /// The same by the labels' address, which is theirs while they are held here: comparing labels is dear.
+    near: HashMap<usize, (Arc<Labels>, Route)>,
     services: BTreeSet<Service>,
     databases: Table<DatabaseSeries>,
     pools: Table<PoolSeries>,
@@ -76,7 +102,7 @@ impl Tables {
         Self {
             label_user,
             routes: HashMap::default(),
-            latest: None,
+            near: HashMap::default(),
             services: BTreeSet::new(),
             databases: Table::new(limits::SERIES),
             pools: Table::new(limits::SERIES),
@@ -118,32 +144,31 @@ impl Tables {
         Losses { queries: self.queries.evicted(), ..self.losses }
     }
 
-    /// The queries.
-    pub const fn queries(&self) -> &Queries {
-        &self.queries
-    }
-
-    /// Gives the samples to the page.
-    pub fn render(&self, now: Time, page: &mut Page) {
-        for (labels, series) in self.databases.live(now) {
-            series.render(labels, page);
+    /// What was counted until now, as far as the question asks for it.
+    pub fn counted(&self, question: &Question, now: Time) -> Counted {
+        let all = *question == Question::Metrics;
+        Counted {
+            databases: if all { self.databases.live(now) } else { Rows::new() },
+            pools: if all { self.pools.live(now) } else { Rows::new() },
+            queries: self.queries.kept(question, now),
+            losses: self.losses(),
         }
-        for (labels, series) in self.pools.live(now) {
-            series.render(labels, page);
-        }
-        self.queries.render(self.label_user, now, page);
     }
 
     fn route(&mut self, labels: &Arc<Labels>, now: Time) -> Option<Route> {
         if now >= self.next_sweep {
             self.sweep(now);
         }
-        if let Some((_, route)) = self.latest.as_ref().filter(|(latest, _)| Arc::ptr_eq(latest, labels)) {
+        let address = Arc::as_ptr(labels).addr();
+        if let Some((_, route)) = self.near.get(&address) {
             return Some(*route);
         }
-        if let Some(route) = self.routes.get(labels) {
-            self.latest = Some((Arc::clone(labels), *route));
-            return Some(*route);
+        if let Some(route) = self.routes.get(labels).copied() {
+            if self.near.len() >= limits::POOLS {
+                self.near.clear();
+            }
+            self.near.insert(address, (Arc::clone(labels), route));
+            return Some(route);
         }
         let service = (labels.service.clone(), labels.namespace.clone());
         if !self.room_for_service(&service, now) {
@@ -221,7 +246,7 @@ impl Tables {
     }
 
     fn forget_what_left(&mut self) {
-        self.latest = None;
+        self.near.clear();
         let (databases, pools) = (&self.databases, &self.pools);
         self.routes.retain(|_, route| databases.has(route.database) && pools.has(route.pool));
         let services = databases.uses().chain(pools.uses()).map(|(service, _)| service.clone());

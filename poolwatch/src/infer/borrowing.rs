@@ -68,8 +68,8 @@ impl Core {
 
     /// A request was answered.
     pub(super) fn borrowed(&mut self, request: &Request, facts: &mut Vec<Fact>) {
-        let returns = self.returns(request);
-        let Some(member) = self.members.get(&request.socket) else { return };
+        let Some(member) = self.members.get_mut(&request.socket) else { return };
+        let taken_back = std::mem::take(&mut member.taken_back);
         let (process, Some(pool)) = (member.connection.process, member.pool) else { return };
         let Some(waits) = self.waits.get_mut(&process) else { return };
         if !waits.knows(request.socket) {
@@ -81,18 +81,10 @@ impl Core {
                 at: request.ended,
                 turn: request.turn,
                 transaction: request.transaction != Transaction::Idle,
-                returns,
+                returns: returns(request).filter(|_| taken_back),
             });
         }
         self.conclude(process, facts);
-    }
-
-    /// First letter and length of a request that only a pool's library sends.
-    fn returns(&mut self, request: &Request) -> Option<(u8, u32)> {
-        let member = self.members.get_mut(&request.socket)?;
-        let returns = std::mem::take(&mut member.taken_back);
-        let alone = request.kind == RequestKind::Query && request.merged <= 1;
-        (returns && alone).then(|| (b'Q', u32::try_from(request.sent).unwrap_or(u32::MAX)))
     }
 
     fn conclude(&mut self, process: ProcessId, facts: &mut Vec<Fact>) {
@@ -162,6 +154,12 @@ impl Core {
             |waits: &Waits| waits.saturated_at().is_some_and(|at| at.saturating_add(RECENT) >= self.now);
         self.waits.iter().filter(|(_, waits)| pressed(waits)).map(|(process, _)| process.pid).collect()
     }
+}
+
+/// First letter and length of a request that is one exchange of its own.
+fn returns(request: &Request) -> Option<(u8, u32)> {
+    let alone = request.kind == RequestKind::Query && request.merged <= 1;
+    alone.then(|| (b'Q', u32::try_from(request.sent).unwrap_or(u32::MAX)))
 }
 
 /// A pool's library does this when it takes a connection back.

@@ -29,6 +29,12 @@ impl Sum for Counts {
         self.ended += other.ended;
         self.single += other.single;
     }
+
+    fn subtract(&mut self, other: &Self) {
+        self.leases = self.leases.saturating_sub(other.leases);
+        self.ended = self.ended.saturating_sub(other.ended);
+        self.single = self.single.saturating_sub(other.single);
+    }
 }
 
 /// The last 60 seconds of one pool.

@@ -13,8 +13,8 @@ const SHORT: i64 = 1000;
 
 /// What the pools of each server may take together, and what the server allows.
 #[derive(Debug, Default)]
-pub struct Servers {
-    by_place: BTreeMap<Place, Share>,
+pub struct Servers<'a> {
+    by_place: BTreeMap<&'a Place, Share>,
 }
 
 #[derive(Debug, Default)]
@@ -23,12 +23,12 @@ struct Share {
     allowed: Option<u32>,
 }
 
-impl Servers {
+impl<'a> Servers<'a> {
     /// Sums over all pools.
-    pub fn new<'a>(pools: impl Iterator<Item = &'a Pool>) -> Self {
+    pub fn new(pools: impl Iterator<Item = &'a Pool>) -> Self {
         let mut servers = Self::default();
         for pool in pools {
-            let share = servers.by_place.entry(pool.key.server.clone()).or_default();
+            let share = servers.by_place.entry(&pool.key.server).or_default();
             share.sum_of_max += pool.max.map_or(0, |(size, _)| u64::from(size));
             share.allowed = pool.allowed;
         }
@@ -37,7 +37,7 @@ impl Servers {
 
     /// Address or alias, port, `max_connections` of the servers where that is configured.
     pub fn allowed(&self) -> Vec<(String, u16, u32)> {
-        let named = |(place, share): (&Place, &Share)| {
+        let named = |(place, share): (&&Place, &Share)| {
             share.allowed.map(|allowed| (place.address.clone(), place.port, allowed))
         };
         self.by_place.iter().filter_map(named).collect()
@@ -50,7 +50,7 @@ impl Servers {
 }
 
 /// Findings of one pool.
-pub fn findings(pool: &Pool, oldest_lease: Time, servers: &Servers, now: Time) -> Vec<&'static str> {
+pub fn findings(pool: &Pool, oldest_lease: Time, servers: &Servers<'_>, now: Time) -> Vec<&'static str> {
     let declared = &pool.process.declared;
     let max = pool.max.map(|(size, _)| i64::from(size)).max(declared.max);
     let found = [

@@ -29,7 +29,7 @@ impl PoolKey {
 
     /// Stable name of the pool: 64-bit FNV-1a over all parts, texts ended by a byte that UTF-8 lacks.
     /// Source: <https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>.
-    pub fn id(&self) -> String {
+    pub fn id(&self) -> u64 {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         let mut mix = |bytes: &[u8]| {
             for byte in bytes {
@@ -43,6 +43,6 @@ impl PoolKey {
             mix(text.as_bytes());
             mix(&[0xff]);
         }
-        format!("{hash:016x}")
+        hash
     }
 }

@@ -82,7 +82,8 @@ impl Core {
         self.processes.hold(process, socket);
         self.strangers.remove(&socket);
         let (leases, pool) = (Leases::default(), Some(pool));
-        let member = Member { connection, leases, opener: process, pool, announced, taken_back: false };
+        let (taken_back, settling) = (false, false);
+        let member = Member { connection, leases, opener: process, pool, announced, taken_back, settling };
         self.members.insert(socket, member);
     }
 

@@ -108,6 +108,8 @@ struct Member {
     announced: bool,
     /// What its request executed is what a pool's library does when it takes a connection back.
     taken_back: bool,
+    /// It is among those whose last lease may still go on.
+    settling: bool,
 }
 
 impl Core {
@@ -205,11 +207,10 @@ impl Core {
     }
 
     fn lease(&mut self, pool: Option<PoolRef>, took: Option<Time>, facts: &mut Vec<Fact>) {
-        if let Some(took) = took {
-            if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
-                pool.churn.lease(self.now);
-            }
-            self.tell(pool, facts, |labels| Fact::Lease { labels, took });
+        if let Some(took) = took
+            && let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool))
+        {
+            pool.lease(took, self.now, facts);
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{
     settings::Settings,
     size::Size,
     snapshot::{Connections, MaxSource, Requests},
-    status::{self, Grounds},
+    status::{self, Grounds, Reason},
     wait::{Elapsed, Tally, Waiting},
     window::{Sums, WINDOW, Window},
 };
@@ -30,7 +30,7 @@ pub struct Pool {
     /// What makes its members one pool.
     pub key: PoolKey,
     /// [`PoolKey::id`].
-    pub id: String,
+    pub id: u64,
     /// Labels of its series.
     pub labels: Arc<Labels>,
     /// Its process.
@@ -208,6 +208,13 @@ impl Pool {
         self.window.add(at, sums);
     }
 
+    /// A member's lease of such a length ended, as is known since `now`.
+    pub fn lease(&mut self, took: Time, now: Time, facts: &mut Vec<Fact>) {
+        self.churn.lease(now);
+        self.announce(facts);
+        facts.push(Fact::Lease { labels: Arc::clone(&self.labels), took });
+    }
+
     /// Its counters are about to be touched: they begin at 0.
     pub fn announce(&mut self, facts: &mut Vec<Fact>) {
         if !std::mem::replace(&mut self.seen, true) {
@@ -271,7 +278,7 @@ impl Pool {
     }
 
     /// Its status at `now`, and why.
-    pub fn judge(&self, settings: &Settings, now: Time) -> (Status, String) {
+    pub fn judge(&self, settings: &Settings, now: Time) -> (Status, Reason) {
         let recent = self.window.sums(now);
         let utilization = self.utilization();
         status::judge(settings, &Grounds { utilization, waiting: self.waiting, recent, now })
@@ -283,7 +290,7 @@ impl Pool {
         let from = std::mem::replace(&mut self.status, to);
         if from != to {
             let (labels, pid) = (Arc::clone(&self.labels), self.key.process.pid);
-            facts.push(Fact::StatusChanged { labels, pid, from, to, reason });
+            facts.push(Fact::StatusChanged { labels, pid, from, to, reason: reason.to_string() });
         }
     }
 

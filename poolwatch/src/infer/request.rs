@@ -3,11 +3,14 @@
 //! In come records of one connection, out go facts about requests and leases; the connection's state moves,
 //! its lease and its pool follow.
 
+use std::sync::Arc;
+
 use super::{
-    Core,
+    Core, Member,
     connection::{Connection, Moved},
     fact::Fact,
     operation::operation,
+    pool::Pool,
     window::Sums,
 };
 use crate::event::{Request, RequestKind, SocketId, Time};
@@ -16,19 +19,27 @@ impl Core {
     /// A request was answered.
     pub(super) fn request(&mut self, request: &Request, facts: &mut Vec<Fact>) {
         let socket = request.socket;
-        if !self.members.contains_key(&socket) {
+        let Some(member) = self.members.get(&socket) else {
             self.books.misread("unknown_connection");
             self.meet(socket, request.pid);
             return;
+        };
+        // Nearly always nothing of this is to be done, and each would look for the connection again.
+        let (hidden, announced) = (member.connection.hidden.is_some(), member.announced);
+        if request.pid != member.connection.process.pid {
+            // What was used until now was told as the former holder's.
+            self.adopt(socket, request.pid, request.ended, facts);
         }
-        // What was used until now was told as the former holder's.
-        self.adopt(socket, request.pid, request.ended, facts);
         if request.missed > 0 {
             let sent = request.started.unwrap_or(request.ended).min(request.ended);
             self.miss(socket, request.missed, sent, facts);
         }
-        self.show(socket);
-        self.announce(socket, facts);
+        if hidden {
+            self.show(socket);
+        }
+        if !announced {
+            self.announce(socket, facts);
+        }
         if request.kind == RequestKind::Startup {
             self.ready(request, facts);
         } else {
@@ -77,17 +88,31 @@ impl Core {
         facts: &mut Vec<Fact>,
         step: impl FnOnce(&mut Connection) -> Moved,
     ) {
+        self.step_and(socket, facts, step, |_, _| ());
+    }
+
+    /// The same, and what follows from it for the connection and its pool, if it has one.
+    fn step_and(
+        &mut self,
+        socket: SocketId,
+        facts: &mut Vec<Fact>,
+        step: impl FnOnce(&mut Connection) -> Moved,
+        and: impl FnOnce(&mut Member, Option<(&mut Pool, &mut Vec<Fact>)>),
+    ) {
         let Some(member) = self.members.get_mut(&socket) else { return };
         let moved = step(&mut member.connection);
         let took = member.leases.follow(&moved);
-        if member.leases.unsettled() {
+        if member.leases.unsettled() && !std::mem::replace(&mut member.settling, true) {
             self.settling.insert(socket);
         }
-        let pool = member.pool;
-        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
-            pool.follow(&moved);
+        let Some(pool) = member.pool.and_then(|pool| self.pools.get_mut(pool)) else {
+            return and(member, None);
+        };
+        pool.follow(&moved);
+        if let Some(took) = took {
+            pool.lease(took, self.now, facts);
         }
-        self.lease(pool, took, facts);
+        and(member, Some((pool, facts)));
     }
 
     /// It can be read: what hid it does so no more.
@@ -111,33 +136,22 @@ impl Core {
     }
 
     fn answer(&mut self, request: &Request, facts: &mut Vec<Fact>) {
-        self.step(request.socket, facts, |connection| connection.answer(request));
-        let Some(member) = self.members.get_mut(&request.socket) else { return };
         let operation = operation(&request.operation);
-        member.leases.ask(operation);
-        let pool = member.pool;
-        let pid = if request.pid == 0 { member.connection.process.pid } else { request.pid };
         let took = request.started.map(|started| request.ended.saturating_sub(started));
         let slow = self.is_slow(took);
         let query = self.query(request.query);
-        let sums = sums(request, took, slow);
-        if let Some(pool) = pool.and_then(|pool| self.pools.get_mut(pool)) {
-            pool.answered(request.ended, &sums);
-        }
         let first_byte = request.started.zip(request.first_byte);
         let first_byte = first_byte.map(|(started, first)| first.saturating_sub(started));
-        let error = request.sqlstate;
         let rows = (!request.approximate).then_some(request.rows);
-        self.tell(pool, facts, |labels| Fact::Request {
-            labels,
-            pid,
-            query,
-            took,
-            first_byte,
-            operation,
-            rows,
-            error,
-            slow,
+        let answer = |connection: &mut Connection| connection.answer(request);
+        self.step_and(request.socket, facts, answer, |member, pool| {
+            member.leases.ask(operation);
+            let Some((pool, facts)) = pool else { return };
+            pool.answered(request.ended, &sums(request, took, slow));
+            pool.announce(facts);
+            let pid = if request.pid == 0 { member.connection.process.pid } else { request.pid };
+            let (labels, error) = (Arc::clone(&pool.labels), request.sqlstate);
+            facts.push(Fact::Request { labels, pid, query, took, first_byte, operation, rows, error, slow });
         });
     }
 

@@ -3,6 +3,8 @@
 //! In come numbers, out goes a status with its reason in words. A share of failed or slow requests says
 //! nothing while there are fewer than [`ENOUGH`] of them; their mean duration does.
 
+use std::fmt;
+
 use super::{fact::Status, settings::Settings, wait::Waiting, window::Sums};
 use crate::event::{SECOND, Time};
 
@@ -34,41 +36,70 @@ pub fn of_utilization(settings: &Settings, utilization: f64) -> Status {
     if utilization >= settings.warn_utilization { Status::Warning } else { Status::Normal }
 }
 
+/// Why a pool has its status; words are made only of the few that somebody is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reason {
+    /// Utilization, and the threshold that it reached.
+    Utilization(f64, f64),
+    /// Requests pending for so long.
+    PendingFor(Time),
+    /// Requests pending.
+    Pending,
+    /// Mean request in seconds.
+    Mean(f64),
+    /// Share of failed requests.
+    Errors(f64),
+    /// Share of slow requests.
+    Slow(f64),
+    /// None.
+    Nothing,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Utilization(used, threshold) => write!(f, "utilization {used:.3} at or above {threshold}"),
+            Self::PendingFor(time) => write!(f, "requests pending for {} s", time / SECOND),
+            Self::Pending => f.write_str("requests pending"),
+            Self::Mean(mean) => write!(f, "mean request {mean:.3} s above {MEAN_SECONDS} s"),
+            Self::Errors(share) => write!(f, "error ratio {share:.3} above {ERROR_RATIO}"),
+            Self::Slow(share) => write!(f, "slow share {share:.3} above {SLOW_RATIO}"),
+            Self::Nothing => f.write_str("nothing against it"),
+        }
+    }
+}
+
 /// Status of a pool, and why.
-pub fn judge(settings: &Settings, grounds: &Grounds) -> (Status, String) {
+pub fn judge(settings: &Settings, grounds: &Grounds) -> (Status, Reason) {
     let by_use = grounds.utilization.map(|utilization| (of_utilization(settings, utilization), utilization));
     if let Some((Status::Critical, utilization)) = by_use {
-        return (Status::Critical, reached(utilization, settings.critical_utilization));
+        return (Status::Critical, Reason::Utilization(utilization, settings.critical_utilization));
     }
     let waiting_for = grounds.waiting.since.map_or(0, |since| grounds.now.saturating_sub(since));
     if waiting_for >= PENDING_CRITICAL {
-        return (Status::Critical, format!("requests pending for {} s", waiting_for / SECOND));
+        return (Status::Critical, Reason::PendingFor(waiting_for));
     }
     if let Some((Status::Warning, utilization)) = by_use {
-        return (Status::Warning, reached(utilization, settings.warn_utilization));
+        return (Status::Warning, Reason::Utilization(utilization, settings.warn_utilization));
     }
     if grounds.waiting.pending.is_some_and(|pending| pending.value > 0.0) {
-        return (Status::Warning, "requests pending".to_owned());
+        return (Status::Warning, Reason::Pending);
     }
     of_requests(&grounds.recent)
 }
 
-fn of_requests(recent: &Sums) -> (Status, String) {
+fn of_requests(recent: &Sums) -> (Status, Reason) {
     let (mean, errors, slow) = (recent.mean_seconds(), recent.error_ratio(), recent.slow_ratio());
     if mean > MEAN_SECONDS {
-        return (Status::Warning, format!("mean request {mean:.3} s above {MEAN_SECONDS} s"));
+        return (Status::Warning, Reason::Mean(mean));
     }
     if recent.requests >= ENOUGH && errors > ERROR_RATIO {
-        return (Status::Warning, format!("error ratio {errors:.3} above {ERROR_RATIO}"));
+        return (Status::Warning, Reason::Errors(errors));
     }
     if recent.timed >= ENOUGH && slow > SLOW_RATIO {
-        return (Status::Warning, format!("slow share {slow:.3} above {SLOW_RATIO}"));
+        return (Status::Warning, Reason::Slow(slow));
     }
-    (Status::Normal, "nothing against it".to_owned())
-}
-
-fn reached(utilization: f64, threshold: f64) -> String {
-    format!("utilization {utilization:.3} at or above {threshold}")
+    (Status::Normal, Reason::Nothing)
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ impl Core {
                 self.settling.insert(socket);
                 continue;
             }
+            member.settling = false;
             let (pool, took) = (member.pool, member.leases.settle());
             self.lease(pool, took, facts);
         }

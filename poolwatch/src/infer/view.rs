@@ -15,24 +15,25 @@ impl Core {
     /// How things stand at `now`.
     pub fn snapshot(&self, now: Time) -> Snapshot {
         let servers = Servers::new(self.pools.iter());
-        let mut sorted: Vec<&Pool> = self.pools.iter().collect();
-        sorted.sort_by(|one, other| one.id.cmp(&other.id));
+        // All have as many digits: the numbers' order is that of the names.
+        let mut sorted: Vec<(u64, &Pool)> = self.pools.iter().map(|pool| (pool.id, pool)).collect();
+        sorted.sort_by_key(|(id, _)| *id);
         Snapshot {
             at: now,
             ready: self.ready,
-            pools: sorted.iter().map(|pool| self.pool_snapshot(pool, &servers, now)).collect(),
-            blind: sorted.iter().flat_map(|pool| blind(pool)).collect(),
+            pools: sorted.iter().map(|(_, pool)| self.pool_snapshot(pool, &servers, now)).collect(),
+            blind: sorted.iter().flat_map(|(_, pool)| blind(pool)).collect(),
             probes: self.probes.clone(),
             books: self.books.snapshot(),
             server_max: servers.allowed(),
         }
     }
 
-    fn pool_snapshot(&self, pool: &Pool, servers: &Servers, now: Time) -> PoolSnapshot {
+    fn pool_snapshot(&self, pool: &Pool, servers: &Servers<'_>, now: Time) -> PoolSnapshot {
         let utilization = pool.utilization();
         let oldest_lease = self.oldest_lease(pool, now);
         PoolSnapshot {
-            id: pool.id.clone(),
+            id: format!("{:016x}", pool.id),
             labels: Arc::clone(&pool.labels),
             process: Arc::clone(&pool.process),
             connections: pool.standing(),

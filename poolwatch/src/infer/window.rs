@@ -1,13 +1,13 @@
 //! Sums over the last 60 seconds, in buckets of one second.
 //!
 //! In comes what is counted with its moment, answered requests with that of their end; out go sums as of a moment.
-//! What is older than what its bucket holds already is left out: it is out of the window or nearly so.
+//! What is a minute older than the newest is left out. The sum of all buckets is kept: each pool is asked for it several
+//! times a second, and its buckets are seldom in the processor's cache.
 
 use crate::event::{SECOND, Time};
 
 /// Seconds of the window.
 pub const WINDOW: u64 = 60;
-const BUCKETS: usize = 60;
 
 /// What one or many seconds saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +49,8 @@ fn ratio(part: u64, whole: u64) -> f64 {
 pub trait Sum: Clone + Copy + Default {
     /// Adds another's.
     fn add(&mut self, other: &Self);
+    /// Takes back what was added.
+    fn subtract(&mut self, other: &Self);
 }
 
 impl Sum for Sums {
@@ -59,49 +61,80 @@ impl Sum for Sums {
         self.slow = self.slow.saturating_add(other.slow);
         self.errors = self.errors.saturating_add(other.errors);
     }
-}
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Bucket<T> {
-    second: u64,
-    sums: T,
+    fn subtract(&mut self, other: &Self) {
+        self.requests = self.requests.saturating_sub(other.requests);
+        self.timed = self.timed.saturating_sub(other.timed);
+        self.duration = self.duration.saturating_sub(other.duration);
+        self.slow = self.slow.saturating_sub(other.slow);
+        self.errors = self.errors.saturating_sub(other.errors);
+    }
 }
 
 /// The last 60 seconds of one pool. Its buckets are made with the first event.
 #[derive(Clone, Debug, Default)]
 pub struct Window<T> {
-    buckets: Vec<Bucket<T>>,
+    /// Of the 60 seconds up to the newest, each at the place of its remainder.
+    buckets: Vec<T>,
+    /// All of them.
+    sum: T,
+    newest: u64,
 }
 
 impl<T: Sum> Window<T> {
     /// Counts what ended at `at`.
     pub fn add(&mut self, at: Time, sums: &T) {
-        if self.buckets.is_empty() {
-            self.buckets = vec![Bucket::default(); BUCKETS];
-        }
         let second = at / SECOND;
-        let index = usize::try_from(second % WINDOW).unwrap_or(0);
-        let Some(bucket) = self.buckets.get_mut(index) else { return };
-        if bucket.second < second {
-            *bucket = Bucket { second, sums: T::default() };
+        if self.buckets.is_empty() {
+            self.buckets = (0..WINDOW).map(|_| T::default()).collect();
+            self.newest = second;
         }
-        // What is older than its bucket is out of the window.
-        if bucket.second == second {
-            bucket.sums.add(sums);
+        self.advance(second);
+        // What is older has no bucket any more.
+        if self.newest - second < WINDOW
+            && let Some(bucket) = self.buckets.get_mut(place(second))
+        {
+            bucket.add(sums);
+            self.sum.add(sums);
         }
+    }
+
+    /// Makes room for the seconds up to this one.
+    fn advance(&mut self, second: u64) {
+        let ahead = second.saturating_sub(self.newest);
+        for next in 1..=ahead.min(WINDOW) {
+            if let Some(bucket) = self.buckets.get_mut(place(self.newest + next)) {
+                self.sum.subtract(bucket);
+                *bucket = T::default();
+            }
+        }
+        self.newest += ahead;
     }
 
     /// Sums of the 60 seconds up to the one of `now`.
     pub fn sums(&self, now: Time) -> T {
         let second = now / SECOND;
-        let mut all = T::default();
-        for bucket in &self.buckets {
-            if bucket.second <= second && second - bucket.second < WINDOW {
-                all.add(&bucket.sums);
+        // Those that are too old by then, or too new.
+        let (from, count) = if second >= self.newest {
+            (self.newest + 1, second - self.newest)
+        } else {
+            (second + 1, self.newest - second)
+        };
+        if count >= WINDOW {
+            return T::default();
+        }
+        let mut all = self.sum;
+        for outside in from..from + count {
+            if let Some(bucket) = self.buckets.get(place(outside)) {
+                all.subtract(bucket);
             }
         }
         all
     }
+}
+
+fn place(second: u64) -> usize {
+    usize::try_from(second % WINDOW).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -119,6 +152,25 @@ mod tests {
         assert_eq!(window.sums(99 * SECOND).requests, 60);
         assert_eq!(window.sums(129 * SECOND).requests, 30);
         assert_eq!(window.sums(300 * SECOND).requests, 0);
+    }
+
+    #[test]
+    fn the_sum_is_that_of_the_seconds_whatever_their_order() {
+        let seconds = [3_u64, 70, 12, 69, 71, 11, 500, 441, 440, 499, 439, 500];
+        let mut window = Window::default();
+        for (nth, second) in seconds.iter().enumerate() {
+            window.add(second * SECOND, &ONE);
+            let newest = seconds[..=nth].iter().max().unwrap();
+            for now in newest - newest.min(&59)..newest + 70 {
+                let is_kept = |second: &&u64| {
+                    let before = &seconds[..=seconds.iter().position(|one| one == *second).unwrap()];
+                    before.iter().max().unwrap() - **second < WINDOW && newest - **second < WINDOW
+                };
+                let kept = seconds[..=nth].iter().filter(is_kept);
+                let within = kept.filter(|second| **second <= now && now - **second < WINDOW).count();
+                assert_eq!(window.sums(now * SECOND).requests, within as u64, "{second} as of {now}");
+            }
+        }
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn a_replay_shows_the_queries_of_the_live_page() {
         writer.write(&event).expect("an event");
         told.tell(&event);
         if let Event::Scrape { at } = event {
-            live = told.answer(&Question::Metrics, at).body;
+            live = told.picture(Question::Metrics, at).render().body;
         }
     }
     writer.finish().expect("the end");

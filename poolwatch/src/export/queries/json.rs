@@ -1,15 +1,14 @@
 //! `/api/v1/queries`: what is kept of queries, the weightiest first.
 //!
-//! It shows the table as it stands and computes nothing but the order; equal queries are in the order of their
+//! It shows the table as it stood and computes nothing but the order; equal queries are in the order of their
 //! labels, so that the same table always gives the same text. What is unknown is `null`.
 
 use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::{Entry, Queries, Tally};
+use super::{Entry, Kept, Tally};
 use crate::{
-    event::Time,
     export::{
         answer::{Answer, Order},
         health,
@@ -70,24 +69,23 @@ struct SecondsJson {
     max: Option<f64>,
 }
 
-/// The answer; `nanoseconds` is the time of day at `now`, since the UNIX epoch.
+/// The answer; `nanoseconds` is the time of day at that moment, since the UNIX epoch.
 pub fn queries(
-    queries: &Queries,
+    kept: &Kept,
     (order, limit): (Order, Option<usize>),
     label_user: bool,
-    now: Time,
     nanoseconds: u64,
 ) -> Answer {
-    let mut entries: Vec<_> = queries.live(now).collect();
+    let mut entries: Vec<_> = kept.entries.iter().collect();
     entries.sort_unstable_by(|one, two| rank(one, order).cmp(&rank(two, order)));
     let entries = entries.into_iter().take(limit.unwrap_or(usize::MAX));
     let document = QueriesJson {
         timestamp: health::timestamp(nanoseconds),
         order: order.as_str(),
-        capacity: queries.capacity,
-        evicted: queries.evicted,
+        capacity: kept.extent.capacity,
+        evicted: kept.extent.evicted,
         queries: entries.map(|entry| query(entry, label_user)).collect(),
-        other: tally(&queries.other),
+        other: tally(&kept.other),
     };
     Answer::json(200, &document)
 }

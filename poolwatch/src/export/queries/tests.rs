@@ -7,7 +7,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     event::Outcome,
-    export::{answer::Order, page::Page, table::LIFE},
+    export::{
+        answer::{Order, Question},
+        page::Page,
+        table::LIFE,
+    },
     infer::limits,
 };
 
@@ -42,7 +46,7 @@ fn tell(queries: &mut Queries, query: u64, took: Time) -> bool {
 /// Database, fingerprint and count of each series on the page.
 fn series(queries: &Queries, now: Time) -> BTreeMap<(String, String), u64> {
     let mut page = Page::default();
-    queries.render(false, now, &mut page);
+    queries.kept(&Question::Metrics, now).render(false, &mut page);
     let page = page.render(&[]).expect("the page can be written");
     let label = |line: &str, name: &str| {
         let (_, rest) = line.split_once(&format!("{name}=\"")).expect("the label is there");
@@ -55,6 +59,11 @@ fn series(queries: &Queries, now: Time) -> BTreeMap<(String, String), u64> {
         (which, count.parse().expect("a count"))
     });
     counts.collect()
+}
+
+/// What `/api/v1/queries` needs.
+fn all(queries: &Queries, now: Time) -> Kept {
+    queries.kept(&Question::Queries(Order::Total, None), now)
 }
 
 fn shown(queries: &Queries) -> Vec<(String, u64)> {
@@ -253,7 +262,7 @@ proptest! {
                 }
             }
             let now = story.len() as Time * 60 * SECOND;
-            let json = Order::ALL.map(|order| answer(&queries, (order, None), false, now, 0).body);
+            let json = Order::ALL.map(|order| answer(&all(&queries, now), (order, None), false, 0).body);
             (series(&queries, now), json)
         };
         prop_assert_eq!(tell(), tell());
@@ -268,7 +277,7 @@ fn equal_queries_are_shown_in_the_order_of_their_labels() {
             queries.observe(row, &statement(row, Some(query), Some(MS)), 0);
         }
     }
-    let answer = answer(&queries, (Order::Max, Some(10)), false, 0, 0);
+    let answer = answer(&all(&queries, 0), (Order::Max, Some(10)), false, 0);
     let answer: serde_json::Value = serde_json::from_str(&answer.body).expect("the body is JSON");
     let listed: Vec<_> = answer["queries"]
         .as_array()

@@ -22,7 +22,7 @@ fn opened(labels: &Arc<Labels>) -> Fact {
 /// Lines of one metric on the page at `now`.
 fn lines(tables: &Tables, metric: &str, now: Time) -> Vec<String> {
     let mut page = Page::default();
-    tables.render(now, &mut page);
+    tables.counted(&Question::Metrics, now).render(tables.label_user, &mut page);
     let page = page.render(&[]).expect("the page can be written");
     page.lines().filter(|line| line.starts_with(&format!("{metric}{{"))).map(Into::into).collect()
 }

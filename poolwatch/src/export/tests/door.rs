@@ -46,7 +46,7 @@ impl House {
             let mut unanswered = Vec::new();
             while let Some(Ask { question, reply }) = asked.recv().await {
                 if answering {
-                    let _ = reply.send(exporter.answer(&question, &scene::snapshot()));
+                    let _ = reply.send(exporter.picture(question, scene::snapshot()));
                 } else {
                     unanswered.push(reply);
                 }

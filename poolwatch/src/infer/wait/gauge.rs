@@ -155,14 +155,17 @@ impl Waits {
         for (pool, lending) in &self.lendings {
             let idle = lending.idle_from();
             let until = idle.map_or(at, |idle| idle.clamp(from, at));
-            let level = self.gauge.level_between(from, until);
+            let is_saturated = lending.is_saturated(from);
+            let counts = is_saturated && !exact && !self.borrowers.knows(*pool);
+            // The mean is dear, and most moments have none.
+            let level = if counts { self.gauge.level_between(from, until) } else { 0.0 };
             let sums = self.gauge.sums.entry(*pool).or_default();
             sums.silent += u64::from(lending.silent()) * (at - from);
-            if lending.is_saturated(from) {
+            if is_saturated {
                 sums.saturated = Some(until);
-                if !exact && !self.borrowers.knows(*pool) {
-                    sums.pending += level * (until - from) as f64 / f64::from(saturated.max(1));
-                }
+            }
+            if counts {
+                sums.pending += level * (until - from) as f64 / f64::from(saturated.max(1));
             }
             if idle.is_some_and(|idle| idle <= at) {
                 self.gauge.waiting.remove(pool);
