@@ -38,7 +38,8 @@ pub struct Report {
 
 /// Tries everything. Attaches each probe for a moment.
 pub fn run() -> Report {
-    let mut lines = vec![lockdown(), type_information()];
+    let mut lines = vec![numbers(), lockdown(), type_information()];
+    let apart = !privilege::counts_as_machine();
     lines.extend(privilege::NEEDS.iter().map(capability));
     lines.push(container_runtime());
     let usable = match probes::survey() {
@@ -59,7 +60,17 @@ pub fn run() -> Report {
             false
         }
     };
-    Report { lines, usable }
+    Report { lines, usable: usable && !apart }
+}
+
+/// Whose process numbers the agent sees.
+fn numbers() -> Line {
+    let (verdict, remedy) = if privilege::counts_as_machine() {
+        (Verdict::Ok, "")
+    } else {
+        (Verdict::Broken, privilege::GIVE_MACHINE)
+    };
+    Line { what: "the machine's process numbers".to_owned(), verdict, remedy: remedy.to_owned() }
 }
 
 fn verdict(word: &str) -> Verdict {
@@ -83,12 +94,16 @@ fn capability(need: &Need) -> Line {
 
 /// In confidentiality mode no program may read kernel memory, whoever runs it; see `kernel_lockdown(7)`.
 fn lockdown() -> Line {
-    let mode = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    let what = "kernel lockdown".to_owned();
+    let Ok(mode) = fs::read_to_string("/sys/kernel/security/lockdown") else {
+        let remedy = "the kernel has none, or does not show it here; it would refuse the probes".to_owned();
+        return Line { what, verdict: Verdict::NotApplicable, remedy };
+    };
     let confidential = mode.contains("[confidentiality]");
     let remedy =
         "the kernel's lockdown mode forbids reading kernel memory; boot with lockdown=integrity or without";
     Line {
-        what: "kernel lockdown".to_owned(),
+        what,
         verdict: if confidential { Verdict::Broken } else { Verdict::Ok },
         remedy: if confidential { remedy.to_owned() } else { String::new() },
     }

@@ -1,7 +1,10 @@
 //! The capabilities that the agent needs, why, and how it gives up all others.
 
+use std::{fs, path::Path};
+
 use anyhow::{Context, Result};
 use caps::{CapSet, Capability, CapsHashSet};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// One capability and its reason.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +59,27 @@ pub const NEEDS: [Need; 6] = [
         lost: "nothing since kernel 5.11; before, the limit of locked memory must be raised from outside",
     },
 ];
+
+/// What the kernel shows at `/proc/self/ns/pid` of the machine's own PID namespace.
+/// Source: <https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h#L42>.
+const MACHINE: &str = "pid:[4026531836]";
+/// What somebody does who reads that it is another.
+pub const GIVE_MACHINE: &str = "give it the machine's PID namespace (hostPID: true, --pid host)";
+
+/// Process numbers are the machine's, as the probes tell them. Where `/proc` does not say it, they are taken to be.
+pub fn counts_as_machine() -> bool {
+    fs::read_link("/proc/self/ns/pid").map_or(true, |namespace| namespace == Path::new(MACHINE))
+}
+
+/// Allows this process as many open files as the system grants it: each client, and each probe in a library, is one.
+///
+/// # Errors
+/// When the kernel refuses, which it has no reason to.
+pub fn raise_files() -> Result<()> {
+    let granted = getrlimit(Resource::Nofile);
+    let all = Rlimit { current: granted.maximum, ..granted };
+    setrlimit(Resource::Nofile, all).context("cannot raise the limit of open files")
+}
 
 /// The agent has this capability.
 pub fn holds(capability: Capability) -> bool {

@@ -97,6 +97,20 @@ fn without_privilege_it_names_what_is_missing() -> Result<()> {
 }
 
 #[test]
+fn in_a_pid_namespace_of_its_own_it_says_what_to_do() -> Result<()> {
+    need!(Feature::Probes);
+    let mut apart = Command::new("unshare");
+    apart.args(["--pid", "--fork", "--mount-proc"]).arg(place::agent()?);
+    let answer = process::run("poolwatch", apart.args(["--listen", "127.0.0.1:0"]), WAIT)?;
+    expect(&answer, "another PID namespace", 3, &["PID namespace of its own", "hostPID: true"])?;
+    let mut apart = Command::new("unshare");
+    apart.args(["--pid", "--fork", "--mount-proc"]).arg(place::agent()?).arg("check");
+    let answer = process::run("poolwatch", &mut apart, WAIT)?;
+    ensure!(answer.code == 1 && answer.output.contains("process numbers: give it"), "{}", answer.output);
+    Ok(())
+}
+
+#[test]
 fn check_is_content_with_a_machine_that_runs_the_probes() -> Result<()> {
     need!(Feature::Probes);
     let answer = answer(["check"])?;

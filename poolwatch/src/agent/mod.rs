@@ -36,7 +36,7 @@ use crate::{
     export::{ExportSettings, Exporter, Question, access::Access, door::Ask},
     infer::{Core, settings::Settings},
     privilege,
-    probes::{self, Attached, Wanted},
+    probes::{self, Attached, Refusal, Wanted},
     recording::{Header, Writer},
 };
 
@@ -77,6 +77,12 @@ pub struct Job {
 /// # Errors
 /// [`probes::Refusal`] when this kernel or these privileges allow no watching; else what failed, in words.
 pub async fn run(job: Job, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
+    if !privilege::counts_as_machine() {
+        return Err(Refusal::Apart(privilege::GIVE_MACHINE).into());
+    }
+    if let Err(error) = privilege::raise_files() {
+        tracing::warn!("{error:#}");
+    }
     // Nothing is seen yet that would have to wait for names.
     let containers = Containers::start(job.cri.clone()).await;
     // The kernel side first: a recording that nothing can be written to should not be begun.

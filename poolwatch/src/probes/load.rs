@@ -67,6 +67,8 @@ pub enum Refusal {
     NoObject,
     /// No privilege.
     NoPrivilege(String),
+    /// Process numbers are not the machine's; what to do about it.
+    Apart(&'static str),
     /// The kernel lacks something that cannot be done without.
     NoFeature(String),
 }
@@ -82,6 +84,10 @@ impl fmt::Display for Refusal {
                 "no privilege to load probes: {why}. Run as root, or with the capabilities CAP_BPF and CAP_PERFMON, and for \
                  older connections CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_SYS_ADMIN (`poolwatch check` tells which are \
                  missing)"
+            ),
+            Self::Apart(remedy) => write!(
+                f,
+                "poolwatch is in a PID namespace of its own, where the numbers of processes lead to others or nobody: {remedy}"
             ),
             Self::NoFeature(why) => write!(f, "this kernel cannot be watched: {why} (see `poolwatch check`)"),
         }
