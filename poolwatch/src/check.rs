@@ -3,6 +3,8 @@
 use std::{fmt, fs};
 
 use crate::{
+    config::Cri,
+    discover::cri,
     privilege::{self, Need},
     probes::{self, verdict::Verdict},
 };
@@ -38,6 +40,7 @@ pub struct Report {
 pub fn run() -> Report {
     let mut lines = vec![lockdown(), type_information()];
     lines.extend(privilege::NEEDS.iter().map(capability));
+    lines.push(container_runtime());
     let usable = match probes::survey() {
         Ok(survey) => {
             lines.extend(survey.states.iter().map(|state| Line {
@@ -88,6 +91,29 @@ fn lockdown() -> Line {
         what: "kernel lockdown".to_owned(),
         verdict: if confidential { Verdict::Broken } else { Verdict::Ok },
         remedy: if confidential { remedy.to_owned() } else { String::new() },
+    }
+}
+
+/// Who names containers and pods; where no socket is, there is nothing to be named.
+fn container_runtime() -> Line {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let found = match runtime {
+        Ok(runtime) => runtime.block_on(cri::survey(&Cri::Auto)),
+        Err(error) => Err(error.into()),
+    };
+    let what = "container runtime".to_owned();
+    match found {
+        Ok(Some(who)) => Line { what: format!("{what} {who}"), verdict: Verdict::Ok, remedy: String::new() },
+        Ok(None) => Line {
+            what,
+            verdict: Verdict::NotApplicable,
+            remedy: "there is none of the usual sockets (--cri)".to_owned(),
+        },
+        Err(error) => Line {
+            what,
+            verdict: Verdict::Unsupported,
+            remedy: format!("without it: names of pods and containers; {error:#}"),
+        },
     }
 }
 

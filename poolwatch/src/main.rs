@@ -84,9 +84,10 @@ async fn serve(config: Config, access: Access, record: Option<PathBuf>) -> Resul
     let children = config.targets.follow_children;
     let watch = if config.targets.pids.is_empty() { Watch::All } else { Watch::Listed { children } };
     let export = config.export(Clock::start());
-    let Config { ring_bytes, sql, evidence, .. } = config;
+    let Config { ring_bytes, sql, evidence, cri, .. } = config;
     let wanted = Wanted { tier, watch, ring_bytes, sql, evidence };
-    let job = Job { targets: config.targets, wanted, settings: config.inference, export, access, record };
+    let job =
+        Job { targets: config.targets, wanted, cri, settings: config.inference, export, access, record };
     agent::run(job, listener, stop()?).await
 }
 

@@ -3,6 +3,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
     time::Duration,
 };
 
@@ -29,6 +31,8 @@ use serde_json::Value;
 const LIGHT: Load = Load { rate: 40.0, mean_milliseconds: 5.0, seconds: 3.0, seed: 6 };
 /// Source: <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/capability.h#L412>.
 const CAP_PERFMON: u32 = 38;
+/// `CAP_DAC_READ_SEARCH`, `CAP_SYS_PTRACE`, `CAP_SYS_ADMIN`, `CAP_PERFMON`, `CAP_BPF`: all that is kept once it watches.
+const EVER: u64 = 1 << 2 | 1 << 19 | 1 << 21 | 1 << CAP_PERFMON | 1 << 39;
 const LIGHT_NS: u64 = 3_000_000_000;
 /// Connections of which the light load never uses all, even where the machine stands still for a moment.
 const PLENTY: u32 = 30;
@@ -262,6 +266,13 @@ fn probe(agent: &Agent, name: &str) -> Result<(bool, String, String)> {
     Ok((attached, text("verdict"), text("reason")))
 }
 
+/// What a process or thread holds.
+fn capabilities(directory: &Path) -> Result<u64> {
+    let status = fs::read_to_string(directory.join("status"))?;
+    let held = status.lines().find_map(|line| line.strip_prefix("CapEff:")).context("capabilities")?;
+    Ok(u64::from_str_radix(held.trim(), 16)?)
+}
+
 #[test]
 fn probes_of_waiting_are_attached_when_they_are_wanted() -> Result<()> {
     need!(Feature::Probes);
@@ -282,10 +293,12 @@ fn probes_of_waiting_are_attached_when_they_are_wanted() -> Result<()> {
             ensure!(found == (attached, verdict.to_owned(), reason.to_owned()), "{when}: {found:?}");
         }
         // To attach probes in pools' libraries later.
-        let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid()))?;
-        let held = status.lines().find_map(|line| line.strip_prefix("CapEff:")).context("capabilities")?;
-        let perfmon = u64::from_str_radix(held.trim(), 16)? >> CAP_PERFMON & 1;
-        ensure!((perfmon == 1) == (when != "off"), "{when}: capabilities {held}");
+        let held = capabilities(&Path::new("/proc").join(agent.pid().to_string()))?;
+        ensure!((held >> CAP_PERFMON & 1 == 1) == (when != "off"), "{when}: capabilities {held:x}");
+        for thread in fs::read_dir(format!("/proc/{}/task", agent.pid()))? {
+            let held = capabilities(&thread?.path())?;
+            ensure!(held & !EVER == 0, "{when}: a thread has the capabilities {held:x}");
+        }
         let page = agent.metrics()?;
         let shown = page.matching("poolwatch_probe_attached", &[("probe", "thread_wait")]).count();
         ensure!(shown == usize::from(attached), "{when}: {shown} series");

@@ -8,6 +8,7 @@ pub mod agent;
 pub mod app;
 pub mod client;
 pub mod clock;
+pub mod containers;
 pub mod demand;
 pub mod handover;
 pub mod http;

@@ -58,6 +58,10 @@ pub enum Feature {
     Alertmanager,
     /// Grafana's types and SDK: node with the packages of `apps/dashboards`, and Python's.
     Grafana,
+    /// containerd, runc and the program of the tests' image; root, who may mount.
+    Containers,
+    /// The machine's file system, below the root of process 1.
+    MachineRoot,
     /// The next process number can be chosen.
     PidChoice,
     /// Root, so that other users can be tried out.
@@ -127,6 +131,14 @@ pub fn lack(feature: Feature) -> Option<String> {
         Feature::Grafana => lack_program("node")
             .or_else(|| lack_file(place::apps().join("dashboards/node_modules/ts-json-schema-generator")))
             .or_else(|| lack_python("import grafana_foundation_sdk, jsonschema")),
+        Feature::Containers => lack_root()
+            .or_else(|| lack_built("tools/containerd/usr/bin/containerd"))
+            .or_else(|| lack_built("tools/containerd/usr/sbin/runc"))
+            .or_else(|| lack_built("c/waiting"))
+            .or_else(lack_mounts),
+        Feature::MachineRoot => fs::metadata("/proc/1/root/.")
+            .err()
+            .map(|error| format!("the root of process 1 may not be looked into: {error}")),
         Feature::PidChoice => lack_root().or_else(|| lack_file("/proc/sys/kernel/ns_last_pid")),
         Feature::ProbeObject => match place::probes() {
             Ok(object) => lack_file(object),
@@ -139,6 +151,14 @@ fn lack_root() -> Option<String> {
     // SAFETY: reads a number of the process; cannot fail.
     let user = unsafe { libc::geteuid() };
     (user != 0).then(|| format!("needs root, runs as user {user}"))
+}
+
+/// A container begins with mounts of its own.
+fn lack_mounts() -> Option<String> {
+    let mut mount = Command::new("unshare");
+    mount.args(["--mount", "mount", "-t", "tmpfs", "none", "/mnt"]);
+    let good = mount.output().is_ok_and(|answer| answer.status.success());
+    (!good).then(|| "nothing may be mounted here".to_owned())
 }
 
 fn lack_file(path: impl AsRef<Path>) -> Option<String> {

@@ -5,6 +5,8 @@
 //! pages). Nothing but events crosses between them, so that a recording of these replays the agent. Pages are
 //! rendered and handed out behind the [`porch`], in threads of its own: whoever reads them does not hold the task.
 
+mod containers;
+mod introduction;
 mod known;
 mod lenders;
 pub mod porch;
@@ -26,10 +28,10 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use self::{porch::Porch, told::Told, watcher::Watcher};
+use self::{containers::Containers, porch::Porch, told::Told, watcher::Watcher};
 use crate::{
     clock,
-    config::{Evidence, Targets},
+    config::{Cri, Evidence, Targets},
     event::{Event, ProcessId, SocketId, Time},
     export::{ExportSettings, Exporter, Question, access::Access, door::Ask},
     infer::{Core, settings::Settings},
@@ -58,6 +60,8 @@ pub struct Job {
     pub targets: Targets,
     /// What to attach.
     pub wanted: Wanted,
+    /// Who names containers and pods.
+    pub cri: Cri,
     /// How to judge.
     pub settings: Settings,
     /// How to render.
@@ -73,13 +77,15 @@ pub struct Job {
 /// # Errors
 /// [`probes::Refusal`] when this kernel or these privileges allow no watching; else what failed, in words.
 pub async fn run(job: Job, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
+    // Nothing is seen yet that would have to wait for names.
+    let containers = Containers::start(job.cri.clone()).await;
     // The kernel side first: a recording that nothing can be written to should not be begun.
     let attached = probes::attach(&job.wanted)?;
     let (asks, questions) = mpsc::channel(QUESTIONS);
     let address = listener.local_addr().context("the listening socket has no address")?;
     let listener = listener.into_std().context("the listening socket cannot be handed over")?;
     let porch = Porch::open(listener, asks, job.access.clone())?;
-    let mut agent = Agent::begin(job, attached)?;
+    let mut agent = Agent::begin(job, attached, containers)?;
     tracing::info!(%address, "watching; see /metrics, /health/pool and /health/details");
     let ended = agent.watch(questions, stop).await;
     let finished =
@@ -99,7 +105,7 @@ struct Agent {
 }
 
 impl Agent {
-    fn begin(job: Job, attached: Attached) -> Result<Self> {
+    fn begin(job: Job, attached: Attached, containers: Containers) -> Result<Self> {
         let evidence = job.wanted.evidence;
         let Job { targets, settings, export, record, .. } = job;
         let exit_with_pid = targets.exit_with_pid;
@@ -116,7 +122,7 @@ impl Agent {
         }
         tracing::info!(tier = %attached.tier, "probes attached");
         let mut agent = Self {
-            watcher: Watcher::new(attached, targets, evidence)?,
+            watcher: Watcher::new(attached, targets, evidence, containers)?,
             told: Told::new(Core::new(settings), Exporter::new(export)),
             recording,
             events: vec![Event::Probes(states)],

@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, mem};
 use anyhow::Result;
 
 use super::{
+    containers::Containers,
     known::{Known, KnownConnection},
     pressure::Pressure,
 };
@@ -15,7 +16,7 @@ use crate::{
     clock,
     config::{Evidence, Targets},
     discover::{self, By, UnixSockets},
-    event::{Declared, Event, Process, ProcessId, SocketId, Time},
+    event::{Event, ProcessId, SocketId, Time},
     intake::{Intake, Sighting},
     probes::{Attached, Maps, Older, ProbeLog, catalog::Tier},
 };
@@ -31,12 +32,13 @@ pub struct Watcher {
     pub(super) targets: Targets,
     pub(super) known: Known,
     pub(super) unix: UnixSockets,
+    pub(super) containers: Containers,
     ports: BTreeSet<u16>,
     sightings: Vec<Sighting>,
     /// Listed processes that still live.
     pub(super) listed: BTreeSet<u32>,
     /// Records that were lost and could not be told of their connection.
-    refused: u64,
+    pub(super) refused: u64,
     log: ProbeLog,
     // Detaches when dropped.
     pub(super) pressure: Pressure,
@@ -47,7 +49,7 @@ impl Watcher {
     ///
     /// # Errors
     /// When the kernel side's maps cannot be written.
-    pub fn new(attached: Attached, targets: Targets, when: Evidence) -> Result<Self> {
+    pub fn new(attached: Attached, targets: Targets, when: Evidence, containers: Containers) -> Result<Self> {
         let Attached { evidence, ring, maps, tier, log, .. } = attached;
         let mut watcher = Self {
             intake: Intake::new(ring),
@@ -55,6 +57,7 @@ impl Watcher {
             tier,
             known: Known::default(),
             unix: UnixSockets::new(),
+            containers,
             ports: BTreeSet::new(),
             sightings: Vec::new(),
             listed: targets.pids.iter().copied().collect(),
@@ -156,16 +159,17 @@ impl Watcher {
         if let Some(show) = &mut self.log {
             show();
         }
+        self.tell_named(events);
         let mut sightings = mem::take(&mut self.sightings);
         let more = self.intake.drain(&mut sightings);
         for sighting in sightings.drain(..) {
-            self.see(sighting, events);
+            self.take(sighting, events);
         }
         self.sightings = sightings;
         more
     }
 
-    fn see(&mut self, sighting: Sighting, events: &mut Vec<Event>) {
+    pub(super) fn see(&mut self, sighting: Sighting, events: &mut Vec<Event>) {
         let Sighting { event, time, pid, inode, missed, comm, .. } = sighting;
         let Some(mut event) = event else {
             self.renew(pid, events);
@@ -205,6 +209,7 @@ impl Watcher {
             Event::Exit { process, .. } => {
                 self.listed.remove(&process.pid);
                 self.pressure.part(process.pid);
+                self.containers.part(process.pid);
                 self.known.part(*process);
             }
             // Before its first connection was told, or after its end, a process is nobody's.
@@ -228,59 +233,6 @@ impl Watcher {
         if records > 0 {
             events.push(Event::Missed { socket, at, records });
         }
-    }
-
-    /// Tells who a process is, once. False when the user does not want it.
-    pub(super) fn introduce(&mut self, id: ProcessId, comm: Option<&str>, events: &mut Vec<Event>) -> bool {
-        if self.known.process(id.pid) == Some(id) {
-            return true;
-        }
-        let process = match discover::process(id.pid) {
-            Ok(process) if process.id == id => process,
-            // It ended meanwhile: its command name is all that is left of it.
-            _ => {
-                let name = comm.unwrap_or_default().to_owned();
-                Process {
-                    id,
-                    service: name.clone(),
-                    name,
-                    container: None,
-                    pod: None,
-                    namespace: None,
-                    declared: Declared::default(),
-                }
-            }
-        };
-        self.admit(process, events)
-    }
-
-    fn admit(&mut self, process: Process, events: &mut Vec<Event>) -> bool {
-        let pid = process.id.pid;
-        if !self.targets.services.wants(&process.service) {
-            let _ = self.maps.deny(pid).inspect_err(|error| tracing::warn!(pid, %error, "cannot leave out"));
-            return false;
-        }
-        if self.maps.holds(pid).is_err() {
-            self.refused += 1;
-        }
-        self.known.meet(process.id);
-        events.push(Event::Process(process));
-        true
-    }
-
-    /// A process runs another program, or is a new child: tell who it is now, if it was told before.
-    fn renew(&mut self, pid: u32, events: &mut Vec<Event>) {
-        if self.known.process(pid).is_some()
-            && let Ok(process) = discover::process(pid)
-        {
-            self.admit(process, events);
-            self.part_from_lender(pid, events);
-        }
-    }
-
-    fn denied(&self, pid: u32) -> bool {
-        self.known.process(pid).is_none()
-            && discover::process(pid).is_ok_and(|process| !self.targets.services.wants(&process.service))
     }
 
     fn tell_failures(&mut self, port: u16) {
@@ -319,6 +271,7 @@ impl Watcher {
             own("record_short", short),
             own("record_kind", kind),
             own("record_field", field),
+            own("container", self.containers.missed()),
         ]);
         Event::Books { events: totals.records, lost, unparsed }
     }

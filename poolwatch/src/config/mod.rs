@@ -5,6 +5,7 @@
 //! allowed. Nothing here looks at the machine, but for the files that are named.
 
 mod command;
+mod cri;
 mod error;
 mod file;
 mod options;
@@ -29,6 +30,7 @@ use self::{
     origin::Origins,
 };
 pub use self::{
+    cri::Cri,
     error::{ConfigError, Stop},
     options::{Evidence, LogFormat, Probes, Tls},
     services::ServiceFilter,
@@ -79,6 +81,8 @@ pub struct Config {
     pub evidence: Evidence,
     /// How encrypted connections are read.
     pub tls: Tls,
+    /// Who names containers and pods.
+    pub cri: Cri,
     /// Which tier of kernel probes is used.
     pub probes: Probes,
     /// Size of the ring between kernel and agent, in bytes; a power of two.

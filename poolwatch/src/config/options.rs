@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum, builder::BoolishValueParser};
 use serde::Deserialize;
 
-use super::value::{
-    ConstantLabel, Count, Listen, Pattern, PoolMax, Port, RingSize, ServerAddress, Share, Span,
+use super::{
+    cri::Cri,
+    value::{ConstantLabel, Count, Listen, Pattern, PoolMax, Port, RingSize, ServerAddress, Share, Span},
 };
 
 /// When probes for waiting are attached.
@@ -111,6 +112,9 @@ pub struct Options {
     /// How to read encrypted connections [default: auto]
     #[arg(long, value_name = "HOW", env = "POOLWATCH_TLS")]
     pub tls: Option<Tls>,
+    /// Socket of the container runtime that names containers and pods: auto, off, or its path [default: auto]
+    #[arg(long, value_name = "SOCKET", env = "POOLWATCH_CRI")]
+    pub cri: Option<Cri>,
     /// Take no SQL at all, not even summaries without literals
     #[arg(long, env = "POOLWATCH_NO_SQL", value_name = "BOOL", value_parser = BoolishValueParser::new(), num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub no_sql: Option<bool>,
@@ -181,6 +185,7 @@ impl Options {
             pool_max: either(self.pool_max, below.pool_max),
             evidence: self.evidence.or(below.evidence),
             tls: self.tls.or(below.tls),
+            cri: self.cri.or(below.cri),
             no_sql: self.no_sql.or(below.no_sql),
             label_user: self.label_user.or(below.label_user),
             label: either(self.label, below.label),

@@ -38,6 +38,7 @@ pub fn resolve(options: Options, origins: &Origins) -> Result<Config, ConfigErro
         inference: at.inference()?,
         evidence: options.evidence.unwrap_or_default(),
         tls: options.tls.unwrap_or_default(),
+        cri: options.cri.clone().unwrap_or_default(),
         probes: options.probes.unwrap_or_default(),
         ring_bytes: options.ring_bytes.unwrap_or_default().0,
         sql: !options.no_sql.unwrap_or(false),

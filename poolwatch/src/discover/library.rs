@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::symbols::{Function, go_functions};
+use crate::privilege;
 
 /// Functions that lend a connection: the receiver is the pool, the first result the connection or nil.
 /// <https://github.com/golang/go/blob/go1.26.0/src/database/sql/sql.go>,
@@ -45,6 +46,9 @@ impl Lookup {
         let (questions, pids) = mpsc::channel::<u32>();
         let (found, answers) = mpsc::channel();
         thread::spawn(move || {
+            // Capabilities are each thread's own. It begins before the others give theirs up.
+            let _ = privilege::drop_others(true)
+                .inspect_err(|error| tracing::warn!(%error, "cannot give up capabilities"));
             let mut programs = HashMap::new();
             for pid in pids {
                 if let Some(answer) = look(pid, &mut programs)

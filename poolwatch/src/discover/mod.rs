@@ -1,9 +1,13 @@
-//! What `/proc` and the socket tables know: processes, and sockets that were open before the agent.
+//! What `/proc`, the socket tables and the container runtime know: processes, how their containers are called, and
+//! sockets that were open before the agent.
 //!
 //! Process numbers and inodes come in, [`crate::event`]'s plain data goes out. Everything here is a
 //! look at one moment: a process that vanishes meanwhile is normal and simply not told. Environment
-//! values never leave but as numbers, `OTEL_SERVICE_NAME` excepted. All of it blocks, for milliseconds.
+//! values never leave but as numbers, `OTEL_SERVICE_NAME` excepted. All of it blocks, for milliseconds, but for
+//! [`cri`], whose answers come later.
 
+mod cgroup;
+pub mod cri;
 mod declared;
 mod files;
 mod inside;
@@ -13,6 +17,7 @@ mod namespace;
 mod older;
 mod process;
 mod scan;
+mod seen;
 mod service;
 mod socket;
 pub mod symbols;
@@ -21,8 +26,10 @@ mod trouble;
 mod unix;
 
 pub use self::{
+    cgroup::{Container, Keeper},
     older::{By, Older, OlderSocket, older_sockets, sockets},
     process::{Kind, Vanished, family, kind_of, process, processes, started},
+    seen::Seen,
     unix::UnixSockets,
 };
 

@@ -1,6 +1,6 @@
 //! Processes, as `/proc` shows them: who one is, which exist, which sockets one holds.
 //!
-//! Process numbers come in, [`event::Process`] goes out. Nothing is cached, and nothing of a process's
+//! Process numbers come in, [`Seen`] goes out. Nothing is cached, and nothing of a process's
 //! arguments or environment is kept but the names derived from them, and numbers.
 
 use std::{collections::BTreeSet, ffi::OsStr, fmt, fs::File, io::Read, path::Path};
@@ -12,11 +12,13 @@ use procfs::{
 
 use super::{
     NAME_BYTES, PROCESS_BYTES,
+    cgroup::{self, Cgroup},
     declared::{Program, declared},
     inside, name,
+    seen::Seen,
     service::{self, Surroundings},
 };
-use crate::event::{self, ProcessId};
+use crate::event::ProcessId;
 
 /// `PF_KTHREAD` of the kernel's `include/linux/sched.h`.
 const KERNEL_THREAD: u32 = 0x0020_0000;
@@ -88,27 +90,24 @@ pub fn processes() -> Vec<u32> {
 }
 
 /// Who the process with this number is.
-pub fn process(pid: u32) -> Result<event::Process, Vanished> {
+pub fn process(pid: u32) -> Result<Seen, Vanished> {
     let process = open(pid).map_err(|_| Vanished)?;
     let stat = process.stat().map_err(|_| Vanished)?;
     let executable = process.exe().ok().and_then(|path| executable(&path)).unwrap_or(stat.comm);
     let (arguments, environment) = (bytes(&process, "cmdline"), bytes(&process, "environ"));
     let name = cut(name::name(&executable, &words(&arguments)));
     let program = Program { executable: &executable, environment: &environment, arguments: &arguments };
-    let surroundings = Surroundings {
-        declared: service::declared(&environment),
-        unit: service::unit(&String::from_utf8_lossy(&bytes(&process, "cgroup"))),
-        // Nobody asks the container runtime or Kubernetes yet.
-        workload: None,
-        container: None,
-    };
-    Ok(event::Process {
+    let Cgroup { container, unit, .. } = cgroup::read(&String::from_utf8_lossy(&bytes(&process, "cgroup")));
+    Ok(Seen {
         id: ProcessId { pid, started: stat.starttime },
-        service: cut(surroundings.service(&name)),
         name,
-        container: None,
-        pod: None,
-        namespace: None,
+        surroundings: Surroundings {
+            declared: service::declared(&environment),
+            workload: None,
+            unit,
+            container: None,
+        },
+        container,
         declared: declared(&program, &mut |path| inside::read(&process, path)),
     })
 }
@@ -187,7 +186,7 @@ fn bytes(process: &process::Process, file: &str) -> Vec<u8> {
     bytes
 }
 
-fn cut(mut name: String) -> String {
+pub(super) fn cut(mut name: String) -> String {
     name.truncate(name.floor_char_boundary(NAME_BYTES));
     name
 }
@@ -233,7 +232,7 @@ mod tests {
         assert_eq!(seen.id.pid, child.pid());
         assert!(seen.id.started >= own.id.started);
         assert_eq!(seen.name, "cat");
-        assert_eq!(seen.service, "checkout");
+        assert_eq!(seen.named(None).service, "checkout");
     }
 
     #[test]
@@ -248,11 +247,11 @@ mod tests {
     }
 
     #[test]
-    fn without_a_declared_name_unit_or_container_the_service_is_the_name() {
+    fn without_a_declared_name_or_unit_the_service_is_the_name() {
         let child = Waiting::start(Command::new("cat").env_remove("OTEL_SERVICE_NAME"));
         let cgroup = std::fs::read_to_string(format!("/proc/{}/cgroup", child.pid())).unwrap();
-        let expected = service::unit(&cgroup).unwrap_or("cat".into());
-        assert_eq!(process(child.pid()).unwrap().service, expected);
+        let expected = cgroup::read(&cgroup).unit.unwrap_or("cat".into());
+        assert_eq!(process(child.pid()).unwrap().named(None).service, expected);
     }
 
     #[test]

@@ -201,7 +201,7 @@ table! {
     EVENTS_LOST: Counter "poolwatch_events_lost_total" Count of Agent ["where"]
         "Records, connections or series that did not fit, by the place where they were lost."
     UNPARSED: Counter "poolwatch_unparsed_total" Count of Agent ["reason"]
-        "Messages that could not be read, by reason."
+        "Messages, and names of containers, that could not be read, by reason."
     PROBE_ATTACHED: Gauge "poolwatch_probe_attached" Info of Agent ["probe"]
         "1 when the probe is attached, else 0; /health/details says why."
     BLIND: Gauge "poolwatch_process_blind" Info of Process ["reason"]

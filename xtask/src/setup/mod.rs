@@ -5,6 +5,7 @@
 //! a build server needs one command. Everything else goes below `target/` and `tests/apps`.
 
 mod apps;
+mod containers;
 mod drivers;
 mod packages;
 mod stack;
@@ -90,6 +91,7 @@ fn rows(need: Need) -> Vec<Item> {
     }
     if need >= Need::Test {
         rows.extend(system::test_items());
+        rows.extend(containers::items());
         rows.push(stack::grafana_item());
         rows.push(apps::prisma_item());
         rows.extend(drivers::items());

@@ -17,7 +17,7 @@ const WALLS: [(&str, &[&str]); 14] = [
     // It resolves flags and files into the settings of the rooms that have some.
     ("config", &["event", "clock", "infer", "export"]),
     ("probes", &["event", "config"]),
-    ("discover", &["event", "config"]),
+    ("discover", &["event", "config", "privilege"]),
     ("intake", &["event", "postgres", "probes", "config"]),
     ("check", &["event", "config", "probes", "discover", "privilege"]),
     (

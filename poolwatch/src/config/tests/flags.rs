@@ -35,6 +35,7 @@ fn without_arguments_the_defaults_of_the_contract_hold() {
     assert!(
         config.targets.pids.is_empty() && config.targets.follow_children && !config.targets.exit_with_pid
     );
+    assert_eq!(config.cri, Cri::Auto);
     assert_eq!(config.ring_bytes, 4 << 20);
     assert!(config.sql && !config.label_user && config.labels.is_empty());
     assert_eq!(config.log, LogSettings { format: LogFormat::Text, level: LevelFilter::INFO });
@@ -89,6 +90,8 @@ fn each_flag_arrives() {
         "--log-format",
         "json",
         "-vv",
+        "--cri",
+        "/run/crio/crio.sock",
         "--probes",
         "syscall",
         "--ring-bytes",
@@ -108,6 +111,7 @@ fn each_flag_arrives() {
     assert!((config.inference.warn_utilization - 0.7).abs() < f64::EPSILON);
     assert!((config.inference.critical_utilization - 0.9).abs() < f64::EPSILON);
     assert_eq!((config.evidence, config.tls, config.probes), (Evidence::Off, Tls::Turns, Probes::Syscall));
+    assert_eq!(config.cri, Cri::At("/run/crio/crio.sock".into()));
     assert_eq!(config.ring_bytes, 65_536);
     assert!(!config.sql && config.label_user);
     assert_eq!(config.labels, [("region".to_owned(), "eu=1".to_owned())]);
@@ -191,5 +195,16 @@ fn help_and_version_are_no_mistakes() {
     for args in [&["--help"][..], &["-h"], &["--version"], &["record", "--help"]] {
         let Err(Stop::Arguments(stop)) = line(args) else { panic!("{args:?} goes on") };
         assert_eq!(stop.exit_code(), 0);
+    }
+}
+
+#[test]
+fn a_container_runtime_is_a_socket_or_a_word() {
+    assert_eq!(watch(&["--cri", "off"]).cri, Cri::Off);
+    // As the kubelet's own configuration has it.
+    assert_eq!(watch(&["--cri=unix:///run/a.sock"]).cri, Cri::At("/run/a.sock".into()));
+    for value in ["", "on", "run/a.sock", "/", "unix://", "http://10.0.0.1", "tcp:///run/a.sock"] {
+        let text = wrong(&["--cri", value]);
+        assert!(text.contains("neither auto, off, nor the path of a socket"), "{text}");
     }
 }

@@ -1,6 +1,7 @@
-//! The scans against real sockets of this process and of others.
+//! The scans against real sockets of this process and of others, and names of cgroups.
 
 mod another;
+mod cgroup;
 mod foreign;
 mod own;
 
