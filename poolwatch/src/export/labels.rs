@@ -118,3 +118,22 @@ fn sorted(mut set: LabelSet) -> LabelSet {
     set.sort_unstable();
     set
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_own_labels_stand_among_those_that_it_shares() {
+        let shared = Arc::new(server("10.0.0.5", 5432));
+        let series = Series::from(&shared).with("reason", "tls").with("evidence", "uprobe".to_owned());
+        let names: Vec<_> = series.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["db_system_name", "evidence", "reason", "server_address", "server_port"]);
+        let same = Series::from(with(
+            server("10.0.0.5", 5432),
+            [("reason", "tls".into()), ("evidence", "uprobe".into())],
+        ));
+        assert!(series == same);
+        assert!(Series::from(&shared) < Series::from(server("10.0.0.6", 5432)));
+    }
+}

@@ -58,6 +58,7 @@ impl Core {
             let lived = at.saturating_sub(member.connection.born);
             let seen_whole = member.connection.connected.is_some() && member.leases.is_first();
             pool.churn.end(at, lived, took.filter(|_| seen_whole));
+            pool.current.follow(socket, &mut member.lent, None);
             pool.leave(socket, &member.connection, None, at);
         }
     }

@@ -6,8 +6,10 @@
 //! was not seen has no length. Nor has one of nothing but `SET` and `SHOW` before all others: drivers and pools set
 //! up what they have opened so, and nobody has borrowed it yet.
 
+use std::collections::BTreeSet;
+
 use super::connection::{Begin, Moved};
-use crate::event::Time;
+use crate::event::{SocketId, Time};
 
 /// Operations by which a new connection is set up.
 const SETS_UP: [&str; 2] = ["SET", "SHOW"];
@@ -96,6 +98,32 @@ impl Leases {
     }
 }
 
+/// Leases of one pool's connections that go on, by their beginning: the oldest is asked for with each page, when nobody
+/// should visit all connections. A short lease is over before it is told, and never stands here.
+#[derive(Debug, Default)]
+pub struct Current {
+    begun: BTreeSet<(Time, SocketId)>,
+}
+
+impl Current {
+    /// A connection's current lease began then, if it has one; `told` = what was said before, and is from now on.
+    pub fn follow(&mut self, socket: SocketId, told: &mut Option<Time>, begun: Option<Time>) {
+        if *told == begun {
+            return;
+        }
+        if let Some(before) = told.take() {
+            self.begun.remove(&(before, socket));
+        }
+        self.begun.extend(begun.map(|begun| (begun, socket)));
+        *told = begun;
+    }
+
+    /// When the oldest began.
+    pub fn oldest(&self) -> Option<Time> {
+        self.begun.first().map(|(begun, _)| *begun)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{
@@ -129,6 +157,20 @@ mod tests {
         leases.ask("SELECT");
         assert_eq!(leases.settle(), Some(7));
         assert_eq!(leases.settle(), None);
+    }
+
+    #[test]
+    fn the_oldest_that_goes_on_is_known() {
+        let (mut current, mut one, mut other) = (Current::default(), None, None);
+        current.follow(SocketId(1), &mut one, Some(5));
+        current.follow(SocketId(2), &mut other, Some(3));
+        current.follow(SocketId(2), &mut other, Some(3));
+        assert_eq!(current.oldest(), Some(3));
+        current.follow(SocketId(2), &mut other, Some(9));
+        assert_eq!((current.oldest(), other), (Some(5), Some(9)));
+        current.follow(SocketId(1), &mut one, None);
+        current.follow(SocketId(2), &mut other, None);
+        assert_eq!((current.oldest(), one, current.begun.len()), (None, None, 0));
     }
 
     #[test]

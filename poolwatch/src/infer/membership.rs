@@ -82,8 +82,9 @@ impl Core {
         self.processes.hold(process, socket);
         self.strangers.remove(&socket);
         let (leases, pool) = (Leases::default(), Some(pool));
-        let (taken_back, settling) = (false, false);
-        let member = Member { connection, leases, opener: process, pool, announced, taken_back, settling };
+        let (taken_back, settling, lent) = (false, false, None);
+        let member =
+            Member { connection, leases, opener: process, pool, announced, taken_back, settling, lent };
         self.members.insert(socket, member);
     }
 
@@ -206,10 +207,12 @@ impl Core {
         }
         let used = member.connection.hand(at);
         if let Some(pool) = from.and_then(|pool| self.pools.get_mut(pool)) {
+            pool.current.follow(socket, &mut member.lent, None);
             pool.leave(socket, &member.connection, used, at);
         }
         if let Some(pool) = to.and_then(|pool| self.pools.get_mut(pool)) {
             pool.enter(socket, &member.connection);
+            pool.current.follow(socket, &mut member.lent, member.leases.begun());
         }
         if let Some(from) = from {
             self.retire(from, at, facts);

@@ -110,6 +110,8 @@ struct Member {
     taken_back: bool,
     /// It is among those whose last lease may still go on.
     settling: bool,
+    /// When its current lease began, as its pool was told.
+    lent: Option<Time>,
 }
 
 impl Core {

@@ -14,6 +14,7 @@ use super::{
     fact::{Fact, Labels, Status},
     integral::Integral,
     key::PoolKey,
+    lease::Current,
     saturation::Saturation,
     settings::Settings,
     size::Size,
@@ -37,6 +38,8 @@ pub struct Pool {
     pub process: Arc<Process>,
     /// Members.
     pub sockets: BTreeSet<SocketId>,
+    /// Members' leases that go on.
+    pub current: Current,
     /// Members by state.
     pub counts: Connections,
     /// Members that are hidden, by what hides them.
@@ -82,6 +85,7 @@ impl Pool {
             labels: Arc::new(labels),
             process: Arc::clone(process),
             sockets: BTreeSet::new(),
+            current: Current::default(),
             counts: Connections::default(),
             hidden: BTreeMap::new(),
             max: None,
@@ -206,6 +210,11 @@ impl Pool {
     pub fn answered(&mut self, at: Time, sums: &Sums) {
         self.requests = self.requests.saturating_add(sums.requests);
         self.window.add(at, sums);
+    }
+
+    /// When the oldest lease of its used connections began.
+    pub fn oldest_lease(&self) -> Option<Time> {
+        self.current.oldest().filter(|_| self.counts.used > 0)
     }
 
     /// A member's lease of such a length ended, as is known since `now`.

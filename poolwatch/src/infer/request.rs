@@ -109,6 +109,7 @@ impl Core {
             return and(member, None);
         };
         pool.follow(&moved);
+        pool.current.follow(socket, &mut member.lent, member.leases.begun());
         if let Some(took) = took {
             pool.lease(took, self.now, facts);
         }

@@ -5,6 +5,8 @@
 //! swept in order of time. A beginning that is older than the sweep counts from the sweep on: it is lost
 //! time, and counted.
 
+use std::{cmp::Reverse, collections::BinaryHeap};
+
 use super::limits;
 use crate::event::{SECOND, Time};
 
@@ -17,7 +19,8 @@ pub struct Saturation {
     limit: i64,
     level: i64,
     swept: Time,
-    edges: Vec<(Time, i8)>,
+    /// The earliest first: what is not due yet is not looked at.
+    edges: BinaryHeap<Reverse<(Time, i8)>>,
     saturated: Time,
     late: u64,
 }
@@ -26,7 +29,7 @@ impl Saturation {
     /// Watches from `at` on, when `used` connections were used.
     pub fn new(limit: u32, used: u32, at: Time) -> Self {
         let (limit, level) = (i64::from(limit), i64::from(used));
-        Self { limit, level, swept: at, edges: Vec::new(), saturated: 0, late: 0 }
+        Self { limit, level, swept: at, edges: BinaryHeap::new(), saturated: 0, late: 0 }
     }
 
     /// A connection is used from `at` on.
@@ -50,14 +53,11 @@ impl Saturation {
         if until < self.swept {
             return;
         }
-        self.edges.sort_unstable();
-        let due = self.edges.partition_point(|(at, _)| *at <= until);
-        let mut edges = std::mem::take(&mut self.edges);
-        for (at, step) in edges.drain(..due) {
+        while let Some(Reverse((at, step))) = self.edges.peek().copied().filter(|edge| edge.0.0 <= until) {
+            self.edges.pop();
             self.pass(at);
             self.level += i64::from(step);
         }
-        self.edges = edges;
         self.pass(until);
     }
 
@@ -72,11 +72,11 @@ impl Saturation {
     }
 
     fn push(&mut self, at: Time, step: i8) {
-        self.edges.push((at.max(self.swept), step));
+        self.edges.push(Reverse((at.max(self.swept), step)));
         if self.edges.len() >= limits::EDGES {
-            self.edges.sort_unstable();
-            let middle = self.edges.get(limits::EDGES / 2).map_or(at, |edge| edge.0);
-            self.sweep(middle);
+            let mut moments: Vec<Time> = self.edges.iter().map(|edge| edge.0.0).collect();
+            let (_, middle, _) = moments.select_nth_unstable(limits::EDGES / 2);
+            self.sweep(*middle);
         }
     }
 

@@ -31,7 +31,7 @@ impl Core {
 
     fn pool_snapshot(&self, pool: &Pool, servers: &Servers<'_>, now: Time) -> PoolSnapshot {
         let utilization = pool.utilization();
-        let oldest_lease = self.oldest_lease(pool, now);
+        let oldest_lease = pool.oldest_lease().map_or(0, |begun| now.saturating_sub(begun));
         PoolSnapshot {
             id: format!("{:016x}", pool.id),
             labels: Arc::clone(&pool.labels),
@@ -47,16 +47,6 @@ impl Core {
             requests: pool.requests(now),
             findings: findings(pool, oldest_lease, servers, now),
         }
-    }
-
-    /// Visits the pool's connections only when some are used.
-    fn oldest_lease(&self, pool: &Pool, now: Time) -> Time {
-        if pool.counts.used == 0 {
-            return 0;
-        }
-        let members = pool.sockets.iter().filter_map(|socket| self.members.get(socket));
-        let oldest = members.filter_map(|member| member.leases.begun()).min();
-        oldest.map_or(0, |begun| now.saturating_sub(begun))
     }
 }
 

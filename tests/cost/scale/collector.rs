@@ -55,14 +55,33 @@ pub struct Replayed {
 pub struct Held {
     /// The longest time in seconds in which events were not looked at although it was time.
     pub longest: f64,
-    /// The most processor time that one question took in the collecting thread, in seconds.
-    pub question: f64,
-    /// The most that a tick took.
-    pub tick: f64,
-    /// Questions.
-    pub questions: u64,
+    /// What questions took in the collecting thread.
+    pub questions: Work,
+    /// What ticks took.
+    pub ticks: Work,
     /// Events.
     pub events: u64,
+}
+
+/// Processor time of the collecting thread, in seconds.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Work {
+    /// How often.
+    pub count: u32,
+    /// Together.
+    pub sum: f64,
+    /// At most.
+    pub longest: f64,
+}
+
+impl Work {
+    /// One more; `start` is what [`clock::processor`] said before it.
+    fn add(&mut self, start: i128) {
+        let took = (clock::processor() - start) as f64 / 1e9;
+        self.count += 1;
+        self.sum += took;
+        self.longest = self.longest.max(took);
+    }
 }
 
 /// Does everything, until nobody asks for more; the crowd goes on where the recording ends.
@@ -140,15 +159,14 @@ fn collect(
             told.tell(&event);
             held.events += 1;
             if matches!(event, Event::Tick { .. }) {
-                held.tick = held.tick.max((clock::processor() - start) as f64 / 1e9);
+                held.ticks.add(start);
             }
         });
         let end = clock::monotonic();
         while let Ok(ask) = questions.try_recv() {
             let start = clock::processor();
             hand_out(told, crowd, ask);
-            held.question = held.question.max((clock::processor() - start) as f64 / 1e9);
-            held.questions += 1;
+            held.questions.add(start);
         }
         due += BEAT;
         let left = (due - clock::monotonic()).max(0);

@@ -157,7 +157,7 @@ impl Crowd {
     fn server(&self, pid: u32) -> Server {
         let service = (pid - FIRST_PID) % self.numbers.services;
         let last = u8::try_from(service / 10 % 250).unwrap_or(0);
-        Server::Tcp(IpAddr::V4(Ipv4Addr::new(10, 0, 12, 1 + last)), 5432)
+        Server::Tcp(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1 + last)), 5432)
     }
 
     fn request(&self, nth: u64, kind: RequestKind, from: Time, to: Time, query: Option<u64>) -> Request {

@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
-use super::{collector::Held, point::Measured};
+use super::{
+    collector::{Held, Work},
+    point::Measured,
+};
 use crate::{
     table::shown,
     verdict::{MISSED, at_most, never_more},
@@ -75,6 +78,14 @@ fn longest(rounds: &[Held], of: impl Fn(&Held) -> f64) -> f64 {
     rounds.iter().map(of).fold(0.0, f64::max)
 }
 
+/// The mean, and the longest.
+fn work(rounds: &[Held], of: impl Fn(&Held) -> Work) -> String {
+    let sum: f64 = rounds.iter().map(|held| of(held).sum).sum();
+    let count: u32 = rounds.iter().map(|held| of(held).count).sum();
+    let mean = sum / f64::from(count.max(1));
+    format!("{} ({})", milliseconds(mean), milliseconds(longest(rounds, |held| of(held).longest)))
+}
+
 fn milliseconds(seconds: f64) -> String {
     format!("{:.2}", seconds * 1e3)
 }
@@ -129,8 +140,8 @@ fn pages(all: &[Measured], judged: bool, text: &mut String) -> Result<()> {
         "events/s meanwhile",
         "longest pause without a reader, ms",
         "with one, ms",
-        "work of a page in the collecting thread, ms",
-        "of a tick, ms",
+        "work of a page in the collecting thread, ms (at most)",
+        "of a tick, ms (at most)",
     ];
     text.push_str(&head(&columns));
     for measured in all {
@@ -149,8 +160,8 @@ fn pages(all: &[Measured], judged: bool, text: &mut String) -> Result<()> {
             format!("{:.0}", events as f64 / seconds),
             milliseconds(longest(&measured.quiet, |held| held.longest)),
             milliseconds(longest(&measured.scraped, |held| held.longest)),
-            milliseconds(longest(&measured.scraped, |held| held.question)),
-            milliseconds(longest(&measured.scraped, |held| held.tick)),
+            work(&measured.scraped, |held| held.questions),
+            work(&measured.scraped, |held| held.ticks),
         ]));
     }
     Ok(())

@@ -46,6 +46,33 @@ fn a_series_lives_an_hour_and_begins_anew() {
 }
 
 #[test]
+fn what_was_handed_out_stays_while_the_tables_go_on() {
+    let mut tables = Tables::new(false);
+    let api = labels("api", "shop", "app");
+    tables.observe(&opened(&api), 0);
+    let before = tables.counted(&Question::Metrics, 0);
+    tables.observe(&opened(&api), 0);
+    let mut page = Page::default();
+    before.render(false, &mut page);
+    let page = page.render(&[]).expect("the page can be written");
+    let line = page.lines().find(|line| line.starts_with("poolwatch_connections_opened_total{"));
+    assert!(line.is_some_and(|line| line.ends_with(" 1")), "{line:?}");
+    assert_eq!(opened_total(&tables, 0), ["2"]);
+}
+
+#[test]
+fn labels_that_are_gone_are_not_taken_for_those_that_have_their_address() {
+    let mut tables = Tables::new(false);
+    for round in 0..3 {
+        for service in 0..50 {
+            // Freed after each: without somebody who holds them, the next would have the same address.
+            tables.observe(&opened(&labels(&format!("service-{service}"), "shop", "app")), round);
+        }
+    }
+    assert_eq!(opened_total(&tables, 3), vec!["3"; 50]);
+}
+
+#[test]
 fn one_users_end_does_not_set_the_others_counter_back() {
     let mut tables = Tables::new(false);
     let (app, report) = (labels("api", "shop", "app"), labels("api", "shop", "report"));
