@@ -24,6 +24,7 @@ mod resync;
 mod ring;
 mod route;
 mod said;
+mod secured;
 mod stranger;
 mod traffic;
 mod turn;

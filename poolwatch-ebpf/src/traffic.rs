@@ -6,7 +6,7 @@ use crate::{
     demand, emit, ending, filter, frame, inbound,
     kernel::{self, Caller, Registers},
     maps::{self, CHUNKS, CONNECTIONS},
-    opening, payload, resync, ring,
+    opening, payload, resync, ring, secured,
     stranger::{self, Mark, Way},
     walk::{State, Walk, done},
 };
@@ -42,7 +42,7 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
         c.pid = kernel::pid();
         c.sender = kernel::thread();
         if c.secured != 0 {
-            return None;
+            return secured::sent(c, sk, result as u64, caller);
         }
         let chunk = CHUNKS.get_ptr_mut(0)?.cast::<u8>();
         let walk = Walk::begin(sk, result as u64)?;
@@ -170,10 +170,10 @@ pub unsafe fn received(
         if result == 0 {
             return ending::end_of_file(c, caller.registers());
         }
-        if c.secured != 0 {
-            return None;
-        }
         c.reader = kernel::thread() as u32;
+        if c.secured != 0 {
+            return secured::received(c, sk, result as u64, caller);
+        }
         let chunk = CHUNKS.get_ptr_mut(0)?.cast::<u8>();
         let walk = Walk::begin(sk, result as u64)?;
         c.last = walk.now;

@@ -216,8 +216,10 @@ pub struct Connection {
     pub beginning: u8,
     /// 1 = TCP is done with it, and its client may not have read everything.
     pub unread: u8,
+    /// 1 = it is encrypted, and its messages are read where the TLS library takes and hands them over.
+    pub plain: u8,
     /// Makes the padding visible.
-    pub reserved: [u8; 3],
+    pub reserved: [u8; 2],
     /// Head of the server message that is being kept; twice the room, so that a masked offset plus a
     /// masked length stay inside it.
     pub head: [u8; 2 * HEAD],

@@ -53,6 +53,7 @@ probes! {
     ring: "../../../poolwatch-ebpf/src/ring.rs",
     route: "../../../poolwatch-ebpf/src/route.rs",
     said: "../../../poolwatch-ebpf/src/said.rs",
+    secured: "../../../poolwatch-ebpf/src/secured.rs",
     stranger: "../../../poolwatch-ebpf/src/stranger.rs",
     traffic: "../../../poolwatch-ebpf/src/traffic.rs",
     turn: "../../../poolwatch-ebpf/src/turn.rs",
