@@ -296,6 +296,13 @@ pub unsafe fn repeat<T>(times: u32, step: unsafe extern "C" fn(u32, *mut T) -> i
     unsafe { raw::bpf_loop(times, step as *mut c_void, state.cast::<c_void>(), 0) };
 }
 
+/// The same number, of which the verifier does not know any more that it is a pointer: functions that it looks at on
+/// their own take numbers.
+#[inline(always)]
+pub fn number(pointer: u64) -> u64 {
+    read(&raw const pointer as u64, 0)
+}
+
 /// The `n`th argument of a raw tracepoint or tp_btf program: both get an array of words.
 #[inline(always)]
 pub unsafe fn argument(context: &impl EbpfContext, n: usize) -> u64 {

@@ -190,6 +190,10 @@ static HOPS: u32 = 131_072;
 #[unsafe(no_mangle)]
 static NO_SQL: u32 = 0;
 
+/// 1 = nothing is told of what an encrypted connection does.
+#[unsafe(no_mangle)]
+static NO_TURNS: u32 = 0;
+
 /// Bytes in the ring above which texts are not told any more, so that requests still find room.
 #[unsafe(no_mangle)]
 static NO_TEXT_ABOVE: u64 = 3 << 20;
@@ -228,6 +232,10 @@ pub fn wake_above() -> u64 {
 
 pub fn tells_sql() -> bool {
     setting!(NO_SQL) == 0
+}
+
+pub fn takes_turns() -> bool {
+    setting!(NO_TURNS) == 0
 }
 
 pub fn no_text_above() -> u64 {

@@ -3,10 +3,10 @@
 use poolwatch_ebpf::wire::{Connection, Counter, by, family, phase};
 
 use crate::{
-    capture, emit, filter,
+    capture, emit, filter, hello,
     kernel::{self, Caller, Registers},
     maps::{self, CANDIDATES, CONNECTIONS, EMPTY_CONNECTION, PORTS},
-    payload, ring,
+    payload, ring, secured,
     walk::{Walk, done},
 };
 
@@ -75,7 +75,10 @@ pub unsafe fn first_contact(socket: u64, sk: u64, length: u64, caller: Caller) -
         Some(registers) => ring::moves(sk, &registers, payload::form(&registers)),
         None => false,
     };
-    let fresh = !hidden && unsafe { begins_startup(sk, length, registers) };
+    let direct = !hidden
+        && candidate.is_some()
+        && hello::begins_hello(kernel::number(sk), length, caller.address()) != 0;
+    let fresh = direct || (!hidden && unsafe { begins_startup(sk, length, registers) });
     let server = hidden && PORTS.get_ptr(kernel::peer_port(sk)).is_some();
     // A UNIX socket with that name is one of ours even when its startup was not seen.
     if !fresh && !server && candidate.is_some() {
@@ -97,6 +100,9 @@ pub unsafe fn first_contact(socket: u64, sk: u64, length: u64, caller: Caller) -
     // A fresh one is told by its first whole packet: it may be a CancelRequest, which is no connection.
     if !fresh {
         unsafe { emit::open(c, sk, kernel::now()) };
+    }
+    if direct {
+        unsafe { secured::found(c, sk, kernel::now()) };
     }
     Some(connection)
 }

@@ -14,6 +14,21 @@ pub enum Caller {
 }
 
 impl Caller {
+    /// The registers' address, or 0; see [`Self::from_address`].
+    #[inline(always)]
+    pub fn address(self) -> u64 {
+        match self {
+            Self::Current => 0,
+            Self::At(address) => address,
+        }
+    }
+
+    /// From what [`Self::address`] said.
+    #[inline(always)]
+    pub fn from_address(address: u64) -> Self {
+        if address == 0 { Self::Current } else { Self::At(address) }
+    }
+
     #[inline(always)]
     pub fn registers(self) -> Option<Registers> {
         match self {

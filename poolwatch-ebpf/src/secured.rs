@@ -1,17 +1,242 @@
-//! What both tiers do with a call on a connection that is encrypted.
+//! What both tiers do with a call on a connection that is encrypted: the client speaks, then the server, then there is
+//! silence. A turn of both is a request.
+//!
+//! A server hands over what its buffer of 8 kB holds when that is full and when an answer is whole: a shorter record
+//! ends an answer, unless the server flushed on the way or a proxy stands between; then the answer goes on with the
+//! next read. Source: `internal_flush` and `PQ_SEND_BUFFER_SIZE` in
+//! <https://github.com/postgres/postgres/blob/REL_15_STABLE/src/backend/libpq/pqcomm.c>.
 
-use poolwatch_ebpf::wire::Connection;
+use poolwatch_ebpf::wire::{Connection, Half, RequestKind, Waiting, by, ended_by, flags};
 
-use crate::kernel::Caller;
+use crate::{
+    demand, emit, filter,
+    kernel::{self, Caller},
+    maps::{self, CONNECTIONS},
+    payload,
+    sealed::{self, DATA},
+    traffic,
+    walk::Walk,
+};
 
-/// The client sent bytes that nobody can read.
-#[inline(always)]
-pub unsafe fn sent(_c: &mut Connection, _sk: u64, _length: u64, _caller: Caller) -> Option<()> {
-    None
+/// A record so long is not the last one of an answer.
+const FULL: u32 = 8_192;
+/// The server's last word at the start, a dozen ParameterStatus messages and ReadyForQuery, is so long; what
+/// goes before it and TLS's own tickets are not.
+const READY: u32 = 300;
+/// Turns after which a connection is ready in any case.
+const TURNS: u32 = 8;
+/// What is read so long after the answer is no part of it: a notification, or the server's farewell.
+const PAUSE: u64 = 20_000_000;
+/// An answer that goes on is told again at most that often.
+const APART: u64 = 1_000_000;
+/// Records of a message without body, Terminate for one: with ChaCha20 or TLS 1.3, or AES-GCM of TLS 1.2.
+const BARE: [u32; 3] = [21, 22, 29];
+
+/// The client sent bytes. 0 when they are for others to read: the connection is not encrypted.
+///
+/// The verifier looks at this and the next function on their own: as a part of what calls them they would be too much.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn turn_sent(socket: u64, sk: u64, length: u64, messages: u64, address: u64) -> i32 {
+    let caller = Caller::from_address(address);
+    unsafe {
+        let Some(connection) = CONNECTIONS.get_ptr_mut(socket) else { return 0 };
+        let c = &mut *connection;
+        if c.secured == 0 {
+            look(c, sk, length, caller);
+        }
+        if c.secured == 0 {
+            return 0;
+        }
+        sent(c, sk, length, messages, caller);
+    }
+    1
 }
 
 /// It received some.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn turn_received(socket: u64, sk: u64, length: u64, messages: u64, address: u64) -> i32 {
+    unsafe {
+        let Some(connection) = CONNECTIONS.get_ptr_mut(socket) else { return 0 };
+        received(&mut *connection, sk, length, messages, Caller::from_address(address));
+    }
+    1
+}
+
 #[inline(always)]
-pub unsafe fn received(_c: &mut Connection, _sk: u64, _length: u64, _caller: Caller) -> Option<()> {
-    None
+unsafe fn sent(c: &mut Connection, sk: u64, length: u64, messages: u64, caller: Caller) -> Option<()> {
+    unsafe {
+        let w = begin(c, sk, length)?;
+        let early = overtaken(c, sk, w.now);
+        w.started = if early != 0 { early } else { traffic::start_of(c, sk, w.now) };
+        c.last = w.now;
+        let fresh = c.sending == 0 || (c.first_byte != 0 && c.ready != 0);
+        if fresh {
+            sealed::begins(&mut c.sealed_tx);
+        }
+        let moved = sealed::follow::<false>(c, w, messages, caller);
+        if !moved.data {
+            return None;
+        }
+        if fresh {
+            speak(c, w);
+        } else if c.first_byte != 0 {
+            c.first_byte = 0;
+            c.longest = 0;
+            c.turns += 1;
+        }
+        c.sending_bytes += length;
+        if bare(moved.last) && fresh {
+            c.ending |= ended_by::TERMINATE as u8;
+        } else {
+            w.letter = DATA as u32;
+            demand::begins(c, w, length as u32);
+        }
+        if fresh && early != 0 && c.ready != 0 {
+            answered_early(c, w);
+        }
+    }
+    Some(())
+}
+
+#[inline(always)]
+unsafe fn received(c: &mut Connection, sk: u64, length: u64, messages: u64, caller: Caller) -> Option<()> {
+    unsafe {
+        let w = begin(c, sk, length)?;
+        c.last = w.now;
+        let unanswered = c.first_byte == 0;
+        if unanswered {
+            sealed::begins(&mut c.sealed_rx);
+        }
+        let moved = sealed::follow::<true>(c, w, messages, caller);
+        if !moved.data {
+            return None;
+        }
+        let over = c.told_read != 0 && w.now - c.read > PAUSE;
+        if c.sending == 0 || over {
+            c.early_at = w.now;
+            return None;
+        }
+        if unanswered {
+            c.first_byte = w.now;
+            c.ending &= !(ended_by::TERMINATE as u8);
+        }
+        c.read = w.now;
+        c.received += length;
+        if moved.whole && moved.last < FULL {
+            pause(c, w);
+        }
+    }
+    Some(())
+}
+
+/// Looks whether a connection that is older than the probes is encrypted.
+#[inline(always)]
+unsafe fn look(c: &mut Connection, sk: u64, length: u64, caller: Caller) -> Option<()> {
+    let registers = caller.registers()?;
+    let w = Walk::begin(sk, length)?;
+    let mut half = Half::default();
+    if payload::point(w, &mut half, &registers, payload::form(&registers)) && sealed::is_data(w) {
+        unsafe { found(c, sk, w.now) };
+    }
+    Some(())
+}
+
+/// A connection turns out to be encrypted: since before the probes, or from its first byte on.
+#[inline(always)]
+pub unsafe fn found(c: &mut Connection, sk: u64, now: u64) {
+    c.secured = by::TLS as u8;
+    c.ready = c.midstream;
+    c.sending = 0;
+    unsafe {
+        if c.told == 0 {
+            emit::open(c, sk, now);
+        }
+        emit::secured(c, now);
+    }
+}
+
+#[inline(always)]
+unsafe fn begin<'a>(c: &mut Connection, sk: u64, length: u64) -> Option<&'a mut Walk> {
+    if c.secured != by::TLS as u8 || c.plain != 0 || !maps::takes_turns() {
+        return None;
+    }
+    Walk::begin(sk, length)
+}
+
+/// The client speaks, after an answer or for the first time: what was answered before is over.
+#[inline(always)]
+unsafe fn speak(c: &mut Connection, w: &Walk) {
+    if c.first_byte != 0 && c.told_read != c.read {
+        unsafe { tell(c, w) };
+    }
+    emit::clear_answer(c);
+    c.sending = w.started;
+    c.sending_bytes = 0;
+    c.read = 0;
+    c.told_read = 0;
+    c.longest = 0;
+    c.asked = c.asked.wrapping_add(1);
+    c.serves |= (c.serves == 0 && filter::serves(c.pid)) as u8;
+    c.beginning = c.serves;
+}
+
+/// When TCP sent what this call sent, if the answer was read before this call's hook ran: two threads share the
+/// socket. Else 0.
+#[inline(always)]
+fn overtaken(c: &Connection, sk: u64, now: u64) -> u64 {
+    let stamp = kernel::last_transmit(sk);
+    if c.early_at != 0 && stamp < c.early_at && now - c.early_at < PAUSE { stamp } else { 0 }
+}
+
+#[inline(always)]
+unsafe fn answered_early(c: &mut Connection, w: &Walk) {
+    c.first_byte = c.early_at;
+    c.read = c.early_at;
+    c.early_at = 0;
+    c.flags |= flags::EARLY as u32;
+    unsafe { tell(c, w) };
+}
+
+/// The server said something whole: mostly the end of its answer.
+#[inline(always)]
+unsafe fn pause(c: &mut Connection, w: &Walk) {
+    if c.ready == 0 {
+        if c.longest >= READY || c.turns >= TURNS {
+            unsafe { ready(c, w) };
+        }
+    } else if c.told_read == 0 || w.now - c.told_read > APART {
+        unsafe { tell(c, w) };
+    }
+}
+
+/// The startup is answered.
+#[inline(always)]
+unsafe fn ready(c: &mut Connection, w: &Walk) {
+    c.flags |= (flags::TURN | flags::APPROXIMATE) as u32;
+    let waiting = Waiting { started: c.sending, sent: 0, what: RequestKind::Startup as u32 };
+    unsafe { emit::request(c, w, &waiting, c.read, 0, 1) };
+    emit::clear_answer(c);
+    c.ready = 1;
+    c.sending = 0;
+    c.sending_bytes = 0;
+    c.read = 0;
+}
+
+/// Tells of the answer as far as it was read.
+#[inline(always)]
+unsafe fn tell(c: &mut Connection, w: &Walk) {
+    let first = c.told_read == 0;
+    c.flags |= (flags::TURN | flags::APPROXIMATE) as u32;
+    let sent = if c.sending_bytes > u32::MAX as u64 { u32::MAX } else { c.sending_bytes as u32 };
+    let waiting = Waiting { started: c.sending, sent, what: RequestKind::Query as u32 };
+    unsafe { emit::request(c, w, &waiting, c.read, 0, first as u32) };
+    c.answered = c.answered.wrapping_add(first as u32);
+    c.told_read = c.read;
+}
+
+#[inline(always)]
+fn bare(length: u32) -> bool {
+    length == BARE[0] || length == BARE[1] || length == BARE[2]
 }

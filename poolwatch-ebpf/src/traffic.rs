@@ -1,6 +1,6 @@
 //! What both tiers do with a socket call once they know the socket: find the connection, frame.
 
-use poolwatch_ebpf::wire::{Connection, Counter, by, call, ended_by, family};
+use poolwatch_ebpf::wire::{Connection, Counter, call, ended_by, family};
 
 use crate::{
     demand, emit, ending, filter, frame, inbound,
@@ -41,8 +41,11 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
         }
         c.pid = kernel::pid();
         c.sender = kernel::thread();
-        if c.secured != 0 {
-            return secured::sent(c, sk, result as u64, caller);
+        let unread = c.midstream != 0 && c.ready == 0;
+        if (c.secured != 0 || unread)
+            && secured::turn_sent(socket, kernel::number(sk), result as u64, messages, caller.address()) != 0
+        {
+            return None;
         }
         let chunk = CHUNKS.get_ptr_mut(0)?.cast::<u8>();
         let walk = Walk::begin(sk, result as u64)?;
@@ -129,13 +132,7 @@ unsafe fn malformed(c: &mut Connection, w: &Walk) {
         return;
     }
     if c.proven != 0 && c.ready == 0 && c.strikes >= STRIKES && c.secured == 0 {
-        c.secured = by::TLS as u8;
-        unsafe {
-            if c.told == 0 {
-                emit::open(c, w.sk, w.now);
-            }
-            emit::secured(c, w.now);
-        }
+        unsafe { secured::found(c, w.sk, w.now) };
     }
 }
 
@@ -172,7 +169,8 @@ pub unsafe fn received(
         }
         c.reader = kernel::thread() as u32;
         if c.secured != 0 {
-            return secured::received(c, sk, result as u64, caller);
+            secured::turn_received(socket, kernel::number(sk), result as u64, messages, caller.address());
+            return None;
         }
         let chunk = CHUNKS.get_ptr_mut(0)?.cast::<u8>();
         let walk = Walk::begin(sk, result as u64)?;
@@ -281,7 +279,7 @@ unsafe fn point(
 /// When the request that begins with this call was sent: TCP's own stamp where it is plausible, since
 /// the hook comes after the call.
 #[inline(always)]
-fn start_of(c: &Connection, sk: u64, now: u64) -> u64 {
+pub fn start_of(c: &Connection, sk: u64, now: u64) -> u64 {
     if c.family == family::UNIX {
         return now;
     }

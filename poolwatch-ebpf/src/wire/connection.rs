@@ -229,6 +229,18 @@ pub struct Connection {
     pub queue_tail: u32,
     /// Thread that received last.
     pub reader: u32,
+    /// TLS records of an encrypted connection, client to server.
+    pub sealed_tx: Half,
+    /// Server to client.
+    pub sealed_rx: Half,
+    /// Turns: when the answer was read so far; 0 = nothing of it was.
+    pub read: u64,
+    /// Turns: up to when the answer is told; 0 = it is not told.
+    pub told_read: u64,
+    /// Turns: longest TLS record of the answer, in bytes.
+    pub longest: u32,
+    /// Turns taken before it was ready.
+    pub turns: u32,
     /// Waiting requests.
     pub queue: [Waiting; QUEUE],
 }
@@ -247,6 +259,9 @@ impl Connection {
 
     /// Start of the oldest request that is under way; `None` when there is none.
     pub fn since(&self) -> Option<u64> {
+        if self.told_read != 0 && self.told_read == self.read {
+            return None;
+        }
         let oldest = if self.queue_head == self.queue_tail {
             self.sending
         } else {

@@ -31,6 +31,9 @@ pub mod flags {
     pub const RESYNCED: u16 = 8;
     /// The start was not seen: `started` is that of the first read or 0.
     pub const NO_START: u16 = 16;
+    /// Of an encrypted connection: the client spoke, and then the server. Nothing but times and bytes is known. The
+    /// last byte of the answer so far was read at `time`; with `merged` 0 an answer that was told before went on.
+    pub const TURN: u16 = 32;
 }
 
 /// A request that was answered by `ReadyForQuery`.
@@ -61,13 +64,13 @@ pub struct Request {
     pub outcomes: u32,
     /// `DataRow` messages of the last statement.
     pub last_rows: u32,
-    /// Requests in this record; above 1 only with [`flags::MERGED`].
+    /// Requests in this record; above 1 only with [`flags::MERGED`], 0 only with [`flags::TURN`].
     pub merged: u32,
     /// Bits of [`flags`].
     pub flags: u16,
     /// A [`RequestKind`] as its number.
     pub kind: u8,
-    /// Transaction status of `ReadyForQuery`: `I`, `T` or `E`.
+    /// Transaction status of `ReadyForQuery`: `I`, `T` or `E`; 0 with [`flags::TURN`].
     pub status: u8,
     /// SQLSTATE of the first `ErrorResponse`; zeros without one.
     pub sqlstate: [u8; 5],

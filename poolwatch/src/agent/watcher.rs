@@ -39,6 +39,8 @@ pub struct Watcher {
     pub(super) listed: BTreeSet<u32>,
     /// Records that were lost and could not be told of their connection.
     pub(super) refused: u64,
+    /// What encrypted connections do is told.
+    turns: bool,
     log: ProbeLog,
     // Detaches when dropped.
     pub(super) pressure: Pressure,
@@ -50,7 +52,7 @@ impl Watcher {
     /// # Errors
     /// When the kernel side's maps cannot be written.
     pub fn new(attached: Attached, targets: Targets, when: Evidence, containers: Containers) -> Result<Self> {
-        let Attached { evidence, ring, maps, tier, log, .. } = attached;
+        let Attached { evidence, ring, maps, tier, turns, log, .. } = attached;
         let mut watcher = Self {
             intake: Intake::new(ring),
             maps,
@@ -63,6 +65,7 @@ impl Watcher {
             listed: targets.pids.iter().copied().collect(),
             targets,
             refused: 0,
+            turns,
             log,
             pressure: Pressure::new(when, evidence),
         };
@@ -223,7 +226,12 @@ impl Watcher {
             }
             _ => {}
         }
+        let silent = match &event {
+            Event::Secured { socket, at, .. } if !self.turns => Some((*socket, *at)),
+            _ => None,
+        };
         events.push(event);
+        events.extend(silent.map(|(socket, at)| Event::Missed { socket, at, records: 0 }));
     }
 
     fn tell_missed(&mut self, socket: SocketId, missed: u32, at: Time, events: &mut Vec<Event>) {

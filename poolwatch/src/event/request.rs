@@ -38,6 +38,15 @@ pub enum Transaction {
     Open,
     /// `E`: in a failed transaction.
     Failed,
+    /// The connection is encrypted: that the client spoke, and then the server, is all that is known.
+    Unknown,
+}
+
+impl Transaction {
+    /// A transaction is surely open.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::Failed)
+    }
 }
 
 /// What a request ended with.
@@ -66,13 +75,13 @@ pub struct Request {
     pub started: Option<Time>,
     /// First byte of the answer read.
     pub first_byte: Option<Time>,
-    /// `ReadyForQuery` read.
+    /// `ReadyForQuery` read; of an encrypted connection the last byte before the client spoke again, or silence.
     pub ended: Time,
     /// What it ended with.
     pub kind: RequestKind,
     /// Transaction status afterwards.
     pub transaction: Transaction,
-    /// Requests merged into this one (1 = none).
+    /// Requests merged into this one (1 = none). 0 = it is the one before, whose answer went on after it was told.
     pub merged: u32,
     /// `Execute` messages sent.
     pub executes: u32,

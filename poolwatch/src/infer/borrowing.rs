@@ -11,7 +11,7 @@ use super::{
     fact::Fact,
     wait::{Answered, Waited, Waiting, Waits},
 };
-use crate::event::{Begun, ProcessId, Query, Request, RequestKind, SECOND, Time, Transaction};
+use crate::event::{Begun, ProcessId, Query, Request, RequestKind, SECOND, Time};
 
 /// A pool that was saturated so recently is worth a closer look.
 const RECENT: Time = 5 * SECOND;
@@ -75,12 +75,12 @@ impl Core {
         if !waits.knows(request.socket) {
             waits.enter(request.socket, pool, request.kind == RequestKind::Startup, request.ended);
         }
-        if request.kind != RequestKind::Startup {
+        if request.kind != RequestKind::Startup && request.merged > 0 {
             waits.answer(&Answered {
                 socket: request.socket,
                 at: request.ended,
                 turn: request.turn,
-                transaction: request.transaction != Transaction::Idle,
+                transaction: request.transaction.is_open(),
                 returns: returns(request).filter(|_| taken_back),
             });
         }
@@ -134,7 +134,8 @@ impl Core {
                 pool.unsaid.add(elapsed);
                 pool.silent = waits.silent(id);
                 pool.waiting = if waits.sees(id) {
-                    waits.waiting(id, &pool.tally, at)
+                    let waiting = waits.waiting(id, &pool.tally, at);
+                    if pool.hidden.takes_turns() { waiting.by_turns() } else { waiting }
                 } else {
                     Waiting::by_logic(pool.idle_since, at)
                 };

@@ -4,7 +4,7 @@
 //! and pools follow it without looking inside. Moves accept any order of news and never go back in time.
 
 use super::labels::Place;
-use crate::event::{ProcessId, Request, Time, Transaction};
+use crate::event::{ProcessId, Request, Time};
 
 /// Who a connection said it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,7 +204,7 @@ impl Connection {
             self.note(request.ended, request.ended);
             self.clear = self.clear.max(request.ended);
             self.state = State::Idle;
-            if request.transaction != Transaction::Idle {
+            if request.transaction.is_open() {
                 began = Some(Begin { at: self.clear, sent: self.clear, sure: true });
                 self.state = State::Used(Use { from: self.clear, inflight: None, transaction: true });
             }
@@ -222,7 +222,7 @@ impl Connection {
         self.note(sent, request.ended);
         let (mut used, began) = self.using(sent, request.started.is_some());
         used.inflight = used.inflight.filter(|since| *since > sent);
-        used.transaction = request.transaction != Transaction::Idle;
+        used.transaction = request.transaction.is_open();
         let mut ended = None;
         self.state = State::Used(used);
         if used.inflight.is_none() && !used.transaction {

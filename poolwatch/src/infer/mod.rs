@@ -30,6 +30,7 @@ mod ending;
 mod failure;
 mod findings;
 mod given_up;
+mod hidden;
 mod integral;
 mod kept;
 mod key;

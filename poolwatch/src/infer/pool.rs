@@ -3,15 +3,13 @@
 //! In come connections that enter, move and leave, answered requests and time; out go facts and a
 //! [`PoolSnapshot`]. Counts are kept with each move, so that nothing scans connections per event.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     churn::Churn,
     connection::{Connection, End, Moved, Standing},
     fact::{Fact, Labels, Status},
+    hidden::Hidden,
     integral::Integral,
     key::PoolKey,
     lease::Current,
@@ -43,7 +41,7 @@ pub struct Pool {
     /// Members by state.
     pub counts: Connections,
     /// Members that are hidden, by what hides them.
-    pub hidden: BTreeMap<&'static str, u32>,
+    pub hidden: Hidden,
     /// Its size limit, where known.
     pub max: Option<(u32, MaxSource)>,
     /// What that limit rests on.
@@ -87,7 +85,7 @@ impl Pool {
             sockets: BTreeSet::new(),
             current: Current::default(),
             counts: Connections::default(),
-            hidden: BTreeMap::new(),
+            hidden: Hidden::default(),
             max: None,
             size: Size::new(settings, process),
             churn: Churn::default(),
@@ -150,7 +148,7 @@ impl Pool {
         self.counts.total += 1;
         self.empty_since = None;
         if let Some(reason) = connection.hidden {
-            self.hide(reason);
+            self.hidden.hide(reason);
         }
         if let Some(from) = connection.used_from() {
             self.begin(from);
@@ -166,7 +164,7 @@ impl Pool {
         self.count(connection.standing(), -1);
         self.counts.total = self.counts.total.saturating_sub(1);
         if let Some(reason) = connection.hidden {
-            self.show(reason);
+            self.hidden.show(reason);
         }
         if let Some(end) = used {
             self.end(end);
@@ -189,21 +187,6 @@ impl Pool {
         }
         let began = moved.began.map(|begin| begin.at);
         self.observe(moved.ended.map(|end| end.at).or(began).unwrap_or(0));
-    }
-
-    /// A member cannot be read any more.
-    pub fn hide(&mut self, reason: &'static str) {
-        *self.hidden.entry(reason).or_default() += 1;
-    }
-
-    /// A hidden member left, or can be read again.
-    pub fn show(&mut self, reason: &'static str) {
-        let left = self.hidden.get(reason).map_or(0, |count| count.saturating_sub(1));
-        if left == 0 {
-            self.hidden.remove(reason);
-        } else {
-            self.hidden.insert(reason, left);
-        }
     }
 
     /// A member's request was answered at `at`.

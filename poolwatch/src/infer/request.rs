@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use super::{
     Core, Member,
-    connection::{Connection, Moved},
+    connection::{Connection, Moved, Standing},
     fact::Fact,
+    hidden::{ENCRYPTED, reason},
     operation::operation,
     pool::Pool,
     window::Sums,
 };
-use crate::event::{Request, RequestKind, SocketId, Time};
+use crate::event::{Request, RequestKind, SocketId, Time, Transaction};
 
 impl Core {
     /// A request was answered.
@@ -34,7 +35,7 @@ impl Core {
             let sent = request.started.unwrap_or(request.ended).min(request.ended);
             self.miss(socket, request.missed, sent, facts);
         }
-        if hidden {
+        if hidden && request.transaction != Transaction::Unknown {
             self.show(socket);
         }
         if !announced {
@@ -42,6 +43,8 @@ impl Core {
         }
         if request.kind == RequestKind::Startup {
             self.ready(request, facts);
+        } else if request.merged == 0 {
+            self.step(socket, facts, |connection| connection.answer(request));
         } else {
             self.answer(request, facts);
         }
@@ -59,25 +62,22 @@ impl Core {
         self.step(socket, facts, |connection| connection.lose(at));
     }
 
-    /// A connection cannot be read any more.
+    /// A connection cannot be read any more. One that is opening stays so: TLS does not hide when its startup ends.
     pub(super) fn hide(&mut self, socket: SocketId, by: &str, at: Time, facts: &mut Vec<Fact>) {
         let Some(member) = self.members.get_mut(&socket) else {
             self.books.misread("unknown_connection");
             return;
         };
         if member.connection.hidden.is_none() {
-            let reason = match by {
-                "tls" => "tls",
-                "gss" => "gss",
-                "io_uring" => "io_uring",
-                _ => "other",
-            };
+            let reason = reason(by);
             member.connection.hidden = Some(reason);
             if let Some(pool) = member.pool.and_then(|pool| self.pools.get_mut(pool)) {
-                pool.hide(reason);
+                pool.hidden.hide(reason);
             }
         }
-        self.step(socket, facts, |connection| connection.lose(at));
+        if by != ENCRYPTED || member.connection.standing() != Standing::Opening {
+            self.step(socket, facts, |connection| connection.lose(at));
+        }
         self.announce(socket, facts);
     }
 
@@ -121,7 +121,7 @@ impl Core {
         let Some(member) = self.members.get_mut(&socket) else { return };
         let Some(reason) = member.connection.hidden.take() else { return };
         if let Some(pool) = member.pool.and_then(|pool| self.pools.get_mut(pool)) {
-            pool.show(reason);
+            pool.hidden.show(reason);
         }
     }
 

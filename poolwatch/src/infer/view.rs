@@ -54,7 +54,7 @@ fn blind(pool: &Pool) -> impl Iterator<Item = Blind> {
     pool.hidden.iter().map(|(reason, connections)| Blind {
         labels: Arc::clone(&pool.labels),
         process: Arc::clone(&pool.process),
-        reason: (*reason).to_owned(),
-        connections: *connections,
+        reason: reason.to_owned(),
+        connections,
     })
 }

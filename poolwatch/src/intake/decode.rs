@@ -210,7 +210,9 @@ fn request(record: &RequestRecord) -> Result<Request, Unreadable> {
         4 => RequestKind::FunctionCall,
         _ => return Err(Unreadable::Field),
     };
+    let turn = record.flags & flags::TURN != 0;
     let transaction = match record.status {
+        0 if turn => Transaction::Unknown,
         b'I' => Transaction::Idle,
         b'T' => Transaction::Open,
         b'E' => Transaction::Failed,

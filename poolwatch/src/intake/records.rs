@@ -6,7 +6,7 @@ use super::{
     decode::{Decoded, Sighting, Unreadable, decode},
     session::Sessions,
 };
-use crate::event::{Event, SocketId};
+use crate::event::{Event, HashMap, Request, SocketId, Transaction};
 
 /// What was taken since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Records {
     totals: Totals,
     sessions: Sessions,
     told: Vec<Event>,
+    /// Newest turns of the drain, by their place in it.
+    turns: HashMap<SocketId, usize>,
 }
 
 impl Records {
@@ -82,6 +84,12 @@ impl Records {
                 self.sessions.statement(&record, &mut self.told);
                 record.header.pid
             }
+            Decoded::Request(request, record) if request.transaction == Transaction::Unknown => {
+                last = self
+                    .turn(request, sightings)
+                    .map(|request| Sighting::of(Event::Request(request), record.header.pid));
+                record.header.pid
+            }
             Decoded::Request(mut request, record) => {
                 self.sessions.request(&record, &mut request, &mut self.told);
                 last = Some(Sighting::of(Event::Request(request), record.header.pid));
@@ -99,5 +107,26 @@ impl Records {
         sightings.extend(self.told.drain(..).map(|event| Sighting::of(event, pid)));
         self.totals.cut += u64::from(last.as_ref().is_some_and(|sighting| sighting.cut));
         sightings.extend(last);
+    }
+
+    /// A turn was taken; one that goes on with another of the same drain is that one's end.
+    fn turn(&mut self, request: Request, sightings: &mut [Sighting]) -> Option<Request> {
+        if sightings.is_empty() {
+            self.turns.clear();
+        }
+        if request.merged > 0 {
+            self.turns.insert(request.socket, sightings.len());
+            return Some(request);
+        }
+        let before = self.turns.get(&request.socket).and_then(|place| sightings.get_mut(*place));
+        let Some(Sighting { event: Some(Event::Request(before)), time, .. }) = before else {
+            return Some(request);
+        };
+        if before.socket != request.socket || before.started != request.started {
+            return Some(request);
+        }
+        *time = request.ended;
+        *before = Request { merged: before.merged, missed: before.missed, ..request };
+        None
     }
 }

@@ -56,6 +56,8 @@ pub struct Wanted {
     pub ring_bytes: u32,
     /// Tell what names statements: texts and names.
     pub sql: bool,
+    /// Tell what encrypted connections do.
+    pub turns: bool,
     /// When the probes of waiting are attached.
     pub evidence: config::Evidence,
 }
@@ -108,6 +110,8 @@ pub struct Attached {
     pub states: Vec<ProbeState>,
     /// The tier that is attached.
     pub tier: Tier,
+    /// What encrypted connections do is told.
+    pub turns: bool,
     /// Shows what the probes log.
     pub log: ProbeLog,
 }
@@ -164,7 +168,8 @@ fn attach_tier(wanted: &Wanted, tier: Tier) -> Result<Attached, Refusal> {
     let ring = RingBuf::try_from(records).map_err(|error| broken(&error))?;
     let maps = Maps::take(&mut ebpf).map_err(|error| broken(&error))?;
     let log = log::take(&mut ebpf);
-    Ok(Attached { evidence: Evidence::new(ebpf, states.clone()), ring, maps, states, tier, log })
+    let evidence = Evidence::new(ebpf, states.clone());
+    Ok(Attached { evidence, ring, maps, states, tier, turns: wanted.turns, log })
 }
 
 /// What every probe of both tiers does here.
@@ -185,9 +190,8 @@ pub fn survey() -> Result<Survey, Refusal> {
         return Err(Refusal::NoObject);
     }
     let offsets = layout::read().map_err(|error| Refusal::NoFeature(format!("{error:#}")))?;
-    let watch = Watch::Listed { children: false };
-    let evidence = config::Evidence::Always;
-    let wanted = Wanted { tier: None, watch, ring_bytes: SURVEY_RING, sql: true, evidence };
+    let (watch, evidence) = (Watch::Listed { children: false }, config::Evidence::Always);
+    let wanted = Wanted { tier: None, watch, ring_bytes: SURVEY_RING, sql: true, turns: true, evidence };
     let mut ebpf = load(&wanted, &offsets)?;
     let btf = kernel_types()?;
     let outcomes: Vec<(&Probe, Outcome)> =
@@ -215,7 +219,7 @@ fn load(wanted: &Wanted, offsets: &poolwatch_ebpf::wire::Offsets) -> Result<Ebpf
     };
     let wake_above = u64::from(wanted.ring_bytes) / WAKE_SHARE;
     let no_text_above = u64::from(wanted.ring_bytes) / 4 * NO_TEXT_QUARTERS;
-    let no_sql = u32::from(!wanted.sql);
+    let (no_sql, no_turns) = (u32::from(!wanted.sql), u32::from(!wanted.turns));
     EbpfLoader::new()
         .override_global("OFFSETS", offsets, true)
         .override_global("CALL_FORMS", &forms[..], true)
@@ -224,6 +228,7 @@ fn load(wanted: &Wanted, offsets: &poolwatch_ebpf::wire::Offsets) -> Result<Ebpf
         .override_global("WAKE_ABOVE", &wake_above, true)
         .override_global("NO_TEXT_ABOVE", &no_text_above, true)
         .override_global("NO_SQL", &no_sql, true)
+        .override_global("NO_TURNS", &no_turns, true)
         .map_max_entries("RECORDS", wanted.ring_bytes)
         .load(OBJECT)
         .map_err(|error| refusal_of(&error))

@@ -74,8 +74,12 @@ fn named() -> impl Strategy<Value = Event> {
 
 fn answered() -> impl Strategy<Value = Event> {
     let kind = prop_oneof![Just(RequestKind::Startup), Just(RequestKind::Query), Just(RequestKind::Sync)];
-    let transaction =
-        prop_oneof![Just(Transaction::Idle), Just(Transaction::Open), Just(Transaction::Failed)];
+    let transaction = prop_oneof![
+        Just(Transaction::Idle),
+        Just(Transaction::Open),
+        Just(Transaction::Failed),
+        Just(Transaction::Unknown)
+    ];
     let times = (prop::option::of(moment()), prop::option::of(moment()), moment());
     (socket(), 0..4_u32, 0..3_u32, times, kind, transaction, named_query()).prop_map(
         |(socket, pid, missed, (started, first_byte, ended), kind, transaction, query)| {

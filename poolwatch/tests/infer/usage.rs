@@ -161,18 +161,43 @@ fn a_request_tells_what_it_was() {
 #[test]
 fn a_hidden_connection_is_counted_and_named() {
     let mut world = World::new();
-    let tls = |at| Event::Secured { socket: SocketId(1), at, by: "tls".to_owned() };
-    world.tell(&[process(id(1), "api"), open(1, 1, 0), tls(MS), tls(2 * MS)]);
+    let gss = |at| Event::Secured { socket: SocketId(1), at, by: "gss".to_owned() };
+    world.tell(&[process(id(1), "api"), open(1, 1, 0), gss(MS), gss(2 * MS)]);
     assert_eq!(now(&world, 5), [0, 0, 0, 1, 0]);
     let blind = world.at(5).blind;
     assert_eq!(blind.len(), 1);
-    assert_eq!((blind[0].reason.as_str(), blind[0].connections), ("tls", 1));
+    assert_eq!((blind[0].reason.as_str(), blind[0].connections), ("gss", 1));
     let readable = Request { kind: RequestKind::Startup, ..request(1, 6, 9) };
     world.tell(&[Event::Request(readable)]);
     assert!(world.at(10).blind.is_empty());
     assert_eq!(now(&world, 10), [0, 1, 0, 0, 0]);
-    world.tell(&[tls(20 * MS), close(1, 30)]);
+    world.tell(&[gss(20 * MS), close(1, 30)]);
     assert!(world.at(30).blind.is_empty());
+}
+
+#[test]
+fn an_encrypted_connection_is_used_by_turns() {
+    let turn = |kind, from, to, merged| {
+        let transaction = Transaction::Unknown;
+        Event::Request(Request { kind, transaction, merged, approximate: true, ..request(1, from, to) })
+    };
+    let mut world = World::new();
+    let tls = Event::Secured { socket: SocketId(1), at: MS, by: "tls".to_owned() };
+    world.tell(&[process(id(1), "api"), open(1, 1, 0), tls]);
+    assert_eq!(now(&world, 5), [0, 0, 1, 0, 0]);
+    world.tell(&[
+        turn(RequestKind::Startup, 1, 9, 1),
+        Event::Inflight { socket: SocketId(1), at: 12 * MS, since: 11 * MS },
+    ]);
+    assert_eq!(now(&world, 12), [1, 0, 0, 0, 0]);
+    // The answer goes on after it was told, which is neither another request nor another lease.
+    world.tell(&[turn(RequestKind::Query, 11, 14, 1), turn(RequestKind::Query, 11, 17, 0)]);
+    assert_eq!(now(&world, 20), [0, 1, 0, 0, 0]);
+    assert_eq!(world.pool(21).requests.total, 1);
+    assert_eq!(world.at(21).blind.len(), 1);
+    world.tell(&[Event::Tick { at: 30 * MS }]);
+    let lease = |fact: &Fact| matches!(fact, Fact::Lease { took, .. } if *took == 6 * MS);
+    assert_eq!(world.count(lease), 1);
 }
 
 #[test]

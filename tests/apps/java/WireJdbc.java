@@ -65,7 +65,7 @@ public class WireJdbc {
         Properties properties = new Properties();
         properties.setProperty("user", System.getenv("PGUSER"));
         properties.setProperty("password", env("PGPASSWORD", ""));
-        properties.setProperty("sslmode", "disable");
+        properties.setProperty("sslmode", env("PGSSLMODE", "disable"));
         properties.setProperty("gssEncMode", "disable");
         for (int i = 0; i < more.length; i += 2) {
             properties.setProperty(more[i], more[i + 1]);

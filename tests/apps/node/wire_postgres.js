@@ -16,6 +16,7 @@ const connect = (more) => postgres({
   host: process.env.PGHOST,
   port: Number(process.env.PGPORT),
   max: 1,
+  ssl: process.env.PGSSLMODE === 'no-verify' && { rejectUnauthorized: false },
   onnotice: () => {},
   ...more
 })

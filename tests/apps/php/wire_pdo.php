@@ -77,8 +77,8 @@ function item(): int
 
 function connect(bool $emulate): PDO
 {
-    $address = sprintf('pgsql:host=%s;port=%s;dbname=%s;sslmode=disable', getenv('PGHOST'), getenv('PGPORT'),
-        getenv('PGDATABASE'));
+    $address = sprintf('pgsql:host=%s;port=%s;dbname=%s;sslmode=%s', getenv('PGHOST'), getenv('PGPORT'),
+        getenv('PGDATABASE'), getenv('PGSSLMODE') ?: 'disable');
     return new PDO($address, getenv('PGUSER'), getenv('PGPASSWORD') ?: null,
         [PDO::ATTR_EMULATE_PREPARES => $emulate, PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION]);
 }

@@ -50,7 +50,7 @@ async fn pool(size: u32) -> Result<PgPool> {
         .port(own::variable("PGPORT")?.parse()?)
         .username(&own::variable("PGUSER")?)
         .database(&own::variable("PGDATABASE")?)
-        .ssl_mode(PgSslMode::Disable);
+        .ssl_mode(own::variable("PGSSLMODE").map_or(Ok(PgSslMode::Disable), |mode| mode.parse())?);
     if let Ok(password) = own::variable("PGPASSWORD") {
         options = options.password(&password);
     }

@@ -1,7 +1,9 @@
 //! tokio-postgres: prepared, a hundred queries in flight on one connection, portals, COPY.
 //!
 //! In comes the environment: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, `WIRE_WHAT` (`calls` or
-//! `durations`), `WIRE_CALLS` (about) and `WIRE_SEED`. Out goes one line of JSON by this program's own count.
+//! `durations`), `WIRE_CALLS` (about), `WIRE_SEED` and `WIRE_TLS` (`native-tls`, `rustls`; without it, no TLS). Out goes one line of JSON by this program's own count.
+
+mod tls;
 
 use std::pin::pin;
 
@@ -12,8 +14,10 @@ use poolwatch_tests::{
     wire::own::{self, Own},
 };
 use tokio_postgres::{
-    Client, Config, NoTls,
+    Client, Config, NoTls, Socket,
     binary_copy::BinaryCopyInWriter,
+    config::SslMode,
+    tls::MakeTlsConnect,
     types::{ToSql, Type},
 };
 
@@ -49,7 +53,23 @@ async fn connect() -> Result<Client> {
     if let Ok(password) = own::variable("PGPASSWORD") {
         config.password(password);
     }
-    let (client, connection) = config.connect(NoTls).await?;
+    match own::variable("WIRE_TLS").unwrap_or_default().as_str() {
+        "native-tls" => through(&config, tls::native()?).await,
+        "rustls" => through(&config, tls::rustls()?).await,
+        _ => {
+            let (client, connection) = config.connect(NoTls).await?;
+            tokio::spawn(connection);
+            Ok(client)
+        }
+    }
+}
+
+async fn through<T: MakeTlsConnect<Socket>>(config: &Config, tls: T) -> Result<Client>
+where
+    T::Stream: Send + 'static,
+{
+    let mut config = config.clone();
+    let (client, connection) = config.ssl_mode(SslMode::Require).connect(tls).await?;
     tokio::spawn(connection);
     Ok(client)
 }

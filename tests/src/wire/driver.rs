@@ -107,6 +107,11 @@ impl Driver {
         }
     }
 
+    /// The mode of TLS without a look at the server's certificate, as it is called here.
+    pub const fn unverified(&self) -> &'static str {
+        if matches!(self.runs, Runs::Node(_)) { "no-verify" } else { "require" }
+    }
+
     /// How it is started. Nothing of it runs before a line comes in, so that the agent can be told of it.
     pub fn command(&self) -> Result<Command> {
         let mut command = Command::new("sh");

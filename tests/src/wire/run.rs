@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{
     books::{Books, Row},
+    certificate,
     driver::{Driver, Runs},
     log,
     own::Own,
@@ -14,7 +15,7 @@ use super::{
 use crate::{
     agent::Agent,
     clock, place,
-    postgres::Server,
+    postgres::{Server, Way},
     process::{Process, TERMINATE},
 };
 
@@ -25,6 +26,15 @@ pub enum For {
     Calls,
     /// Single durations.
     Durations,
+}
+
+/// How a program's connections are secured, and what the agent is to do about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Tls {
+    /// The library, as the programs know it that have a choice.
+    pub library: &'static str,
+    /// `--tls`
+    pub how: &'static str,
 }
 
 /// A run that is over.
@@ -50,6 +60,9 @@ const FIRST: &str = "the books are opened";
 const LAST: &str = "the books are closed";
 /// Over TCP everybody but the harness proves who they are.
 const RULES: &str = "local all all trust\nhost all postgres all trust\nhost all all all scram-sha-256\n";
+/// The same where nothing goes over TCP that is not encrypted.
+const SECURED_RULES: &str =
+    "local all all trust\nhost all postgres all trust\nhostssl all all all scram-sha-256\n";
 const LONGEST: Duration = Duration::from_mins(3);
 
 /// Opens both books.
@@ -74,32 +87,47 @@ const SCHEMA: &str = "
 impl Run {
     /// Runs it to its end.
     pub fn of(driver: &Driver, what: For) -> Result<Self> {
+        Self::over(driver, what, None)
+    }
+
+    /// The same over encrypted connections, if wanted.
+    pub fn over(driver: &Driver, what: For, tls: Option<Tls>) -> Result<Self> {
         let scratch = place::scratch()?;
-        let server = server(scratch.path(), what)?;
+        let server = server(scratch.path(), what, tls.is_some())?;
         prepare(&server, driver)?;
-        let mut program = Process::start(driver.name, &mut command(&server, driver, what)?)?;
+        let mut program = Process::start(driver.name, &mut command(&server, driver, what, tls)?)?;
         let recording = scratch.path().join("run.rec");
-        let mut agent = watch(&recording, program.pid())?;
+        let mut agent = watch(&recording, program.pid(), tls)?;
         server.psql("postgres", &format!("select pg_stat_statements_reset(), '{FIRST}'"))?;
         program.tell("go")?;
         let code = program.wait(LONGEST)?;
         ensure!(code == 0, "{} ended with {code}:\n{}{}", driver.name, program.output(), program.errors());
-        let requests = settled(&agent, driver)?;
+        let requests = settled(&agent, driver, tls)?;
         let queries = Queries::read(&agent.json("/api/v1/queries?order=total")?)?;
         ensure!(agent.stop(TERMINATE)? == 0, "the agent did not end well:\n{}", agent.errors());
         let (lines, own) = printed(&program)?;
         let books = if what == For::Calls { books(&server, driver)? } else { Books::default() };
-        Ok(Self { lines, own, books, seen: Seen::read(&recording, driver.user)?, requests, queries })
+        Ok(Self {
+            lines,
+            own,
+            books,
+            seen: Seen::read(&recording, tls.is_none().then_some(driver.user))?,
+            requests,
+            queries,
+        })
     }
 }
 
-fn server(scratch: &Path, what: For) -> Result<Server> {
+fn server(scratch: &Path, what: For, secured: bool) -> Result<Server> {
     let rules = scratch.join("pg_hba.conf");
-    fs::write(&rules, RULES)?;
+    fs::write(&rules, if secured { SECURED_RULES } else { RULES })?;
     place::open_to_all(&rules)?;
     let mut settings = vec![format!("hba_file={}", rules.display())];
     if what == For::Calls {
         settings.extend(BOOKS.map(str::to_owned));
+    }
+    if secured {
+        settings.extend(certificate::settings(scratch)?);
     }
     Server::start_with(&settings)
 }
@@ -116,25 +144,26 @@ fn prepare(server: &Server, driver: &Driver) -> Result<()> {
     Ok(())
 }
 
-fn command(server: &Server, driver: &Driver, what: For) -> Result<Command> {
+fn command(server: &Server, driver: &Driver, what: For, tls: Option<Tls>) -> Result<Command> {
     let mut command = driver.command()?;
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
         command.env_remove(name);
     }
     command
-        .env("PGHOST", server.host(driver.way))
+        .env("PGHOST", server.host(tls.map_or(driver.way, |_| Way::Tcp4)))
         .env("PGPORT", server.port().to_string())
         .env("PGUSER", driver.user)
         .env("PGPASSWORD", PASSWORD)
         .env("PGDATABASE", driver.user)
-        .env("PGSSLMODE", "disable")
+        .env("PGSSLMODE", tls.map_or("disable", |_| driver.unverified()))
+        .env("WIRE_TLS", tls.map_or("", |tls| tls.library))
         .env("WIRE_SEED", SEED)
         .env("WIRE_CALLS", driver.calls.to_string())
         .env("WIRE_WHAT", if what == For::Durations { "durations" } else { "calls" });
     Ok(command)
 }
 
-fn watch(recording: &Path, pid: u32) -> Result<Agent> {
+fn watch(recording: &Path, pid: u32, tls: Option<Tls>) -> Result<Agent> {
     let pid = pid.to_string();
     Agent::start([
         OsStr::new("record"),
@@ -142,17 +171,21 @@ fn watch(recording: &Path, pid: u32) -> Result<Agent> {
         recording.as_os_str(),
         "--pid".as_ref(),
         pid.as_ref(),
+        "--tls".as_ref(),
+        tls.map_or("auto", |tls| tls.how).as_ref(),
     ])
 }
 
 /// Waits until the page has the end of all connections; its number of requests.
-fn settled(agent: &Agent, driver: &Driver) -> Result<f64> {
+fn settled(agent: &Agent, driver: &Driver, tls: Option<Tls>) -> Result<f64> {
+    // Of an encrypted connection nobody knows where it leads to.
     let ours = [("db_namespace", driver.user)];
+    let ours = if tls.is_some() { &[][..] } else { &ours[..] };
     let page = agent.metrics_when("the end of all connections", |page| {
-        let opened = page.sum("poolwatch_connections_opened_total", &ours);
-        opened > 0.0 && page.sum("poolwatch_connections_closed_total", &ours) >= opened
+        let opened = page.sum("poolwatch_connections_opened_total", ours);
+        opened > 0.0 && page.sum("poolwatch_connections_closed_total", ours) >= opened
     })?;
-    Ok(page.sum("db_client_operation_duration_seconds_count", &ours))
+    Ok(page.sum("db_client_operation_duration_seconds_count", ours))
 }
 
 /// The program's lines, and its own count in the last.

@@ -91,16 +91,23 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Reads a recording of one program's connections to one database.
-    pub fn read(file: &Path, database: &str) -> Result<Self> {
+    /// Reads a recording of one program's connections to one database, or to any.
+    pub fn read(file: &Path, database: Option<&str>) -> Result<Self> {
         let (_, events) = recording::open(file).with_context(|| file.display().to_string())?;
         let mut seen = Self::default();
         let mut sockets: BTreeMap<SocketId, bool> = BTreeMap::new();
         for event in events {
             let event = event?;
-            if let Event::Startup { socket, database: named, .. } = &event {
-                sockets.insert(*socket, named == database);
-                seen.connections += u64::from(named == database);
+            match &event {
+                Event::Startup { socket, database: named, .. } => {
+                    let ours = database.is_none_or(|wanted| named == wanted);
+                    seen.connections += u64::from(ours && sockets.insert(*socket, ours) != Some(ours));
+                }
+                Event::Open { socket, .. } if database.is_none() => {
+                    seen.connections += 1;
+                    sockets.insert(*socket, true);
+                }
+                _ => {}
             }
             seen.apply(event, |socket| sockets.get(&socket).copied().unwrap_or(false));
         }

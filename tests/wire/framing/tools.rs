@@ -20,7 +20,7 @@ use crate::{
 const QUERIES: u64 = 20;
 /// Transactions of each of pgbench's clients.
 const EACH: u64 = 100;
-const CIPHER: &str = "encryption: the connection is known, its messages are not";
+const CIPHER: &str = "encryption: turns are counted, in a pool without a name";
 
 const LOGINS: &[Row] = &[
     Row::tool("login by password").login("by_password"),

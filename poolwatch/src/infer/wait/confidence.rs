@@ -17,6 +17,8 @@ pub enum Method {
     Demand,
     /// Open demands of unknown routes.
     DemandBlind,
+    /// Any of these four, of connections of which nothing but turns is seen.
+    Turns,
     /// Never saturated: nobody waits.
     Nothing,
 }
@@ -31,6 +33,7 @@ impl Method {
             Self::Causal => "causal",
             Self::Demand => "demand",
             Self::DemandBlind => "demand_blind",
+            Self::Turns => "turns",
             Self::Nothing => "none",
         }
     }
@@ -40,7 +43,7 @@ impl Method {
         match self {
             Self::Uprobe | Self::Pooler | Self::Nothing => 0.99,
             Self::Futex => 0.97,
-            Self::Causal => 0.9,
+            Self::Causal | Self::Turns => 0.9,
             Self::Demand => 0.8,
             Self::DemandBlind => 0.6,
         }
@@ -87,7 +90,7 @@ impl Waits {
         let shared = if several { 0.5 } else { 1.0 };
         let agreement = if several { 1.0 } else { agreement };
         let uncertain = match method {
-            Method::Uprobe | Method::Pooler | Method::Nothing => 1.0,
+            Method::Uprobe | Method::Pooler | Method::Turns | Method::Nothing => 1.0,
             Method::Futex => (1.0 - self.further) * (1.0 - self.further),
             Method::Causal => {
                 self.routes.linked().sqrt() * self.steadiness(mean) * self.grounds(mean) * agreement

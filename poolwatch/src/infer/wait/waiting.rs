@@ -50,6 +50,29 @@ impl Waiting {
     }
 }
 
+impl Waiting {
+    /// The same, where all that is seen of the connections is who speaks. What a probe in the library says, or both
+    /// sides of a pooler, or logic, does not rest on that.
+    pub fn by_turns(self) -> Self {
+        let rests = |evidence: &str| {
+            ![Method::Uprobe, Method::Pooler, Method::Nothing]
+                .iter()
+                .any(|method| method.as_str() == evidence)
+        };
+        let (turns, trust) = (Method::Turns.as_str(), Method::Turns.trust());
+        let pending = self.pending.map(|pending| {
+            let Inferred { value, evidence, confidence } = pending;
+            let told = Inferred { value, evidence: turns, confidence: confidence * trust };
+            if rests(evidence) { told } else { pending }
+        });
+        let waits = self.waits.map(|waits| {
+            let told = Shown { evidence: turns, confidence: waits.confidence * trust, ..waits };
+            if rests(waits.evidence) { told } else { waits }
+        });
+        Self { pending, waits, ..self }
+    }
+}
+
 impl Waits {
     /// Time passed.
     pub fn tick(&mut self, at: Time) {

@@ -71,7 +71,12 @@ func Wanted() int { return number("WIRE_CALLS", 10000) }
 func Durations() bool { return os.Getenv("WIRE_WHAT") == "durations" }
 
 // Address is a connection string, which both drivers read as libpq does.
-func Address() string { return "sslmode=disable" }
+func Address() string {
+	if mode := os.Getenv("PGSSLMODE"); mode != "" {
+		return "sslmode=" + mode
+	}
+	return "sslmode=disable"
+}
 
 // Begin begins a mode.
 func (own *Own) Begin(mode string) {
