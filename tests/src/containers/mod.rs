@@ -3,6 +3,7 @@
 //! Pods have the machine's network, so that no plugin is needed, and see the machine's programs, so that the image
 //! can be empty. Their cgroups have the kubelet's names below one of the tests' own.
 
+pub mod engine;
 mod image;
 mod message;
 
