@@ -105,9 +105,9 @@ fn watches_others(kind: Kind) -> Result<()> {
     let page = Page::parse(&get("/metrics")?.1)?;
     for container in [&older, &apart] {
         let pid = engine.pid(container)?.to_string();
-        let known = page.sum(UNKNOWN, &[("process_pid", &pid)]);
-        println!("{kind:?}: process {pid}, older than the agent: {known} connections");
-        ensure!(known == 1.0, "{known}\n{}{}", engine.log("poolwatch"), page.text);
+        let there = page.sum(UNKNOWN, &[("process_pid", &pid)]);
+        println!("{kind:?}: process {pid}, older than the agent: {there} connections");
+        ensure!(there == 1.0, "{there}\n{}{}", engine.log("poolwatch"), page.text);
     }
 
     let newer = engine.run("newer", &[], &application(&server, Way::Tcp4)?)?;
