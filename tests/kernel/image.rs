@@ -50,7 +50,7 @@ fn build(engine: &Engine, kind: Kind) -> Result<()> {
 fn options<'a>(capabilities: &[&'a str]) -> Vec<&'a str> {
     let mut options = vec!["--pid", "host", "--network", "host", "--read-only", "--cap-drop", "ALL"];
     options.extend(capabilities.iter().flat_map(|capability| ["--cap-add", *capability]));
-    options.push("--security-opt=no-new-privileges");
+    options.extend(["--security-opt", "no-new-privileges", "--security-opt", "apparmor=unconfined"]);
     options
 }
 

@@ -154,7 +154,7 @@ impl Engine {
         ])
     }
 
-    /// Writes the settings of both. Files are copied and not laid over one another: that works everywhere.
+    /// Writes the settings of both. Podman copies files and does not lay them over one another: that works everywhere.
     fn settle(&self) -> Result<()> {
         let (directory, here) = (self.directory.path(), self.directory.path().display());
         let conmon = self.kind.home()?.join("usr/bin/conmon");
@@ -185,13 +185,7 @@ impl Engine {
     fn launch(&mut self) -> Result<()> {
         let here = self.directory.path().display();
         let mut dockerd = Command::new(self.kind.home()?.join("usr/sbin/dockerd"));
-        dockerd.args([
-            "--log-level=warn",
-            "--iptables=false",
-            "--ip6tables=false",
-            "--bridge=none",
-            "--storage-driver=vfs",
-        ]);
+        dockerd.args(["--log-level=warn", "--iptables=false", "--ip6tables=false", "--bridge=none"]);
         for (option, file) in [
             ("--config-file", "daemon.json"),
             ("--data-root", "root"),
@@ -213,15 +207,21 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         let all = self.call(["ps", "--all", "--quiet", "--no-trunc"]).unwrap_or_default();
-        for id in all.lines() {
-            // At once: what runs in it is a test's.
-            let gone = self.call(["kill", id]).and_then(|_| self.call(["rm", "--force", id]));
-            if let Err(error) = gone.or_else(|_| self.call(["rm", "--force", id])) {
-                println!("a container is left behind: {error:#}");
-            }
+        let gone = self.command().and_then(|mut remove| {
+            // Podman would first ask them to end; Docker does not.
+            let at_once: &[&str] = if self.kind == Kind::Podman { &["--time", "0"] } else { &[] };
+            self.said(remove.args(["rm", "--force"]).args(at_once).args(all.lines()))
+        });
+        if let Some(error) = gone.err().filter(|_| !all.is_empty()) {
+            println!("containers are left behind: {error:#}");
         }
         if let Some(daemon) = &mut self.daemon {
             let _ = daemon.stop(TERMINATE, Duration::from_secs(20));
+        }
+        // Docker leaves these mounted, and with them its directory could not be removed.
+        let networks = fs::read_dir(self.directory.path().join("run/netns"));
+        for network in networks.into_iter().flatten().flatten() {
+            let _ = process::run("umount", Command::new("umount").arg(network.path()), CALL);
         }
         remove_cgroups();
     }
