@@ -15,11 +15,13 @@ use anyhow::{Context as _, Result, ensure};
 use poolwatch_tests::{
     agent::{self, Agent},
     client::Client,
-    clock, need,
+    clock,
+    containers::{Pod, Runtime},
+    need,
     need::Feature,
     page::Page,
     place,
-    postgres::{Server, Way},
+    postgres::{Server, Way, tool},
     process::{self, Answer},
     truth::{
         load,
@@ -41,6 +43,14 @@ const ALL: [&str; 5] = ["bpf", "perfmon", "sys_ptrace", "dac_read_search", "sys_
 const LONG: &str = "shop-worker-of-the-night";
 const SHORT: &str = "shop-worker-of-";
 const NOBODY: u32 = 65_534;
+
+const POD: Pod<'_> = Pod {
+    name: "api-0",
+    namespace: "shop",
+    uid: "33333333-4444-4555-8666-777777777777",
+    labels: &[],
+    host: false,
+};
 
 fn without(missing: &[&str]) -> Vec<&'static str> {
     ALL.into_iter().filter(|capability| !missing.contains(capability)).collect()
@@ -284,4 +294,23 @@ fn a_user_of_its_own_with_the_five_sees_what_root_sees() -> Result<()> {
     println!("as a user: {shown:?}");
     ensure!(shown == WHOLE, "{shown:?}\n{}", agent.errors());
     Ok(())
+}
+
+/// As `runtimeSocketDirectory` of the chart gives it to an agent that has little else.
+#[test]
+fn names_of_pods_take_no_capability_where_the_runtimes_socket_is_at_hand() -> Result<()> {
+    need!(Feature::Probes, Feature::Postgres, Feature::Containers);
+    let (server, mut runtime) = (Server::start()?, Runtime::start()?);
+    let mut agent = root_with(&["bpf", "perfmon"])?;
+    agent.arg("--cri").arg(runtime.socket());
+    let agent = Agent::start_by(agent)?;
+    let psql = tool("psql")?.get_program().to_string_lossy().into_owned();
+    let address = server.address_of(Way::Tcp4, "postgres", "postgres");
+    let command = [psql.as_str(), "-X", "-d", &address, "-c", "select pg_sleep(600)"].map(str::to_owned);
+    runtime.run(&POD, "main", &command, &[])?;
+    let labels = [("k8s_pod_name", POD.name), ("k8s_namespace_name", "shop"), ("k8s_container_name", "main")];
+    let named = clock::until(WAIT, "a named pod", || {
+        Ok((agent.metrics()?.sum(CONNECTIONS, &labels) == 1.0).then_some(()))
+    });
+    named.with_context(|| agent.errors())
 }
