@@ -84,10 +84,12 @@ fn verdict(word: &str) -> Verdict {
 
 fn capability(need: &Need) -> Line {
     let held = privilege::holds(need.capability);
-    let (verdict, remedy) = match (held, need.optional) {
+    let instead = need.instead.filter(|other| privilege::holds(*other));
+    let (verdict, remedy) = match (held, instead) {
         (true, _) => (Verdict::Ok, String::new()),
-        (false, true) => (Verdict::Unsupported, format!("without it: {}", need.lost)),
-        (false, false) => (Verdict::Broken, format!("run as root or grant it; without it: {}", need.lost)),
+        (false, Some(other)) => (Verdict::Ok, format!("it is missing; {other} stands in for it")),
+        (false, None) if need.optional => (Verdict::Unsupported, format!("without it: {}", need.lost)),
+        (false, None) => (Verdict::Broken, format!("run as root or grant it; without it: {}", need.lost)),
     };
     Line { what: format!("capability {}", need.capability), verdict, remedy }
 }

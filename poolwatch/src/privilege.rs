@@ -13,6 +13,8 @@ pub struct Need {
     pub capability: Capability,
     /// The agent runs without it, and sees less.
     pub optional: bool,
+    /// Another that the kernel takes in its place.
+    pub instead: Option<Capability>,
     /// It is still needed once the probes are attached.
     pub lasting: bool,
     /// What is lost without it.
@@ -24,12 +26,14 @@ pub const NEEDS: [Need; 6] = [
     Need {
         capability: Capability::CAP_BPF,
         optional: false,
+        instead: Some(Capability::CAP_SYS_ADMIN),
         lasting: true,
         lost: "no probe can be loaded, attached while a pool is saturated, or read",
     },
     Need {
         capability: Capability::CAP_PERFMON,
         optional: false,
+        instead: Some(Capability::CAP_SYS_ADMIN),
         // Not where no probe of waiting is wanted: those in pools' libraries are attached later.
         lasting: true,
         lost: "no probe can be attached or read kernel memory",
@@ -37,24 +41,29 @@ pub const NEEDS: [Need; 6] = [
     Need {
         capability: Capability::CAP_SYS_PTRACE,
         optional: true,
+        instead: None,
         lasting: true,
         lost: "names of other users' processes, and their connections that are older than the agent",
     },
     Need {
         capability: Capability::CAP_DAC_READ_SEARCH,
         optional: true,
+        instead: None,
         lasting: true,
-        lost: "connections of other users' processes that are older than the agent",
+        lost: "what other users' processes declare in their environment, and their connections that are older than the agent",
     },
     Need {
         capability: Capability::CAP_SYS_ADMIN,
         optional: true,
+        instead: None,
         lasting: true,
-        lost: "connections in other network namespaces that are older than the agent",
+        lost: "connections in other network namespaces that are older than the agent, and since kernel 6.16 evidence from the \
+               pools' own libraries (Go)",
     },
     Need {
         capability: Capability::CAP_SYS_RESOURCE,
         optional: true,
+        instead: None,
         lasting: false,
         lost: "nothing since kernel 5.11; before, the limit of locked memory must be raised from outside",
     },

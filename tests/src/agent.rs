@@ -32,11 +32,23 @@ impl Agent {
         Ok(agent)
     }
 
-    /// The same without the wait.
+    /// The same by a command that becomes the agent.
+    pub fn start_by(command: Command) -> Result<Self> {
+        let mut agent = Self::launch_by(command)?;
+        agent.wait_until_ready()?;
+        Ok(agent)
+    }
+
+    /// [`start`](Self::start) without the wait.
     pub fn launch<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Result<Self> {
-        let port = place::free_port()?;
         let mut command = command()?;
-        command.args(arguments).args(["--listen", &format!("127.0.0.1:{port}")]);
+        command.args(arguments);
+        Self::launch_by(command)
+    }
+
+    fn launch_by(mut command: Command) -> Result<Self> {
+        let port = place::free_port()?;
+        command.args(["--listen", &format!("127.0.0.1:{port}")]);
         Ok(Self { process: Process::start("poolwatch", &mut command)?, port })
     }
 

@@ -41,7 +41,12 @@ impl Client {
         if let Some(service) = service {
             command.env("OTEL_SERVICE_NAME", service);
         }
-        Ok(Self { process: Process::start("poolwatch-client", &mut command)?, read: HashMap::new() })
+        Self::start_by(&mut command)
+    }
+
+    /// The same by a command that becomes it: as another user, or in another namespace.
+    pub fn start_by(command: &mut Command) -> Result<Self> {
+        Ok(Self { process: Process::start("poolwatch-client", command)?, read: HashMap::new() })
     }
 
     /// Its process number.

@@ -58,8 +58,14 @@ pub enum Feature {
     Alertmanager,
     /// Grafana's types and SDK: node with the packages of `apps/dashboards`, and Python's.
     Grafana,
+    /// helm, kubectl and kubernetes-validate.
+    Kubernetes,
     /// containerd, runc and the program of the tests' image; root, who may mount.
     Containers,
+    /// The same and Debian's Docker, unpacked.
+    Docker,
+    /// The same and Debian's Podman, unpacked.
+    Podman,
     /// The machine's file system, below the root of process 1.
     MachineRoot,
     /// The next process number can be chosen.
@@ -131,11 +137,12 @@ pub fn lack(feature: Feature) -> Option<String> {
         Feature::Grafana => lack_program("node")
             .or_else(|| lack_file(place::apps().join("dashboards/node_modules/ts-json-schema-generator")))
             .or_else(|| lack_python("import grafana_foundation_sdk, jsonschema")),
-        Feature::Containers => lack_root()
-            .or_else(|| lack_built("tools/containerd/usr/bin/containerd"))
-            .or_else(|| lack_built("tools/containerd/usr/sbin/runc"))
-            .or_else(|| lack_built("c/waiting"))
-            .or_else(lack_mounts),
+        Feature::Kubernetes => lack_path("helm")
+            .or_else(|| lack_path("kubectl"))
+            .or_else(|| lack_python("import kubernetes_validate")),
+        Feature::Containers => lack_containers(),
+        Feature::Docker => lack_containers().or_else(|| lack_built("tools/docker/usr/sbin/dockerd")),
+        Feature::Podman => lack_containers().or_else(|| lack_built("tools/podman/usr/bin/conmon")),
         Feature::MachineRoot => fs::metadata("/proc/1/root/.")
             .err()
             .map(|error| format!("the root of process 1 may not be looked into: {error}")),
@@ -151,6 +158,14 @@ fn lack_root() -> Option<String> {
     // SAFETY: reads a number of the process; cannot fail.
     let user = unsafe { libc::geteuid() };
     (user != 0).then(|| format!("needs root, runs as user {user}"))
+}
+
+fn lack_containers() -> Option<String> {
+    lack_root()
+        .or_else(|| lack_built("tools/containerd/usr/bin/containerd"))
+        .or_else(|| lack_built("tools/containerd/usr/sbin/runc"))
+        .or_else(|| lack_built("c/waiting"))
+        .or_else(lack_mounts)
 }
 
 /// A container begins with mounts of its own.
@@ -169,6 +184,11 @@ fn lack_file(path: impl AsRef<Path>) -> Option<String> {
 fn lack_program(name: &str) -> Option<String> {
     let ran = Command::new(name).arg("--version").output();
     ran.is_err().then(|| format!("no {name} in PATH (cargo xtask setup)"))
+}
+
+/// For a program that does not tell its version in the usual way.
+fn lack_path(name: &str) -> Option<String> {
+    in_path(name).is_none().then(|| format!("no {name} in PATH (cargo xtask setup)"))
 }
 
 /// What the applications' Python must be able to do.

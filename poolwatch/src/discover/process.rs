@@ -138,16 +138,13 @@ impl Holder {
             Err(ProcError::PermissionDenied(_)) => return Err(Denied),
             Err(_) => return Ok(Vec::new()),
         };
-        let mut inodes = Vec::new();
-        for descriptor in descriptors {
-            match descriptor.map(|descriptor| descriptor.target) {
-                Ok(FDTarget::Socket(inode)) => inodes.push(inode),
-                Err(ProcError::PermissionDenied(_)) => return Err(Denied),
-                // Another kind of file, or closed meanwhile.
-                _ => {}
-            }
+        let targets: Vec<FDTarget> = descriptors.flatten().map(|descriptor| descriptor.target).collect();
+        // procfs leaves out what it may not read. The right to read one of a process's links is the right to read them all.
+        if targets.is_empty() && matches!(self.process.root(), Err(ProcError::PermissionDenied(_))) {
+            return Err(Denied);
         }
-        Ok(inodes)
+        let inode = |target| if let FDTarget::Socket(inode) = target { Some(inode) } else { None };
+        Ok(targets.into_iter().filter_map(inode).collect())
     }
 
     /// Its network namespace.

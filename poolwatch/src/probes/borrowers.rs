@@ -10,7 +10,7 @@ use aya::programs::{
 use super::{
     catalog::{Hook, PROBES, Probe},
     evidence::Evidence,
-    load::outcome_of,
+    failure::outcome_of,
     verdict::Outcome,
 };
 

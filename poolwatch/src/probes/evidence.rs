@@ -13,7 +13,7 @@ use aya::{
 
 use super::{
     catalog::{Hook, PROBES, Probe},
-    load::outcome_of,
+    failure::outcome_of,
     verdict::{self, Outcome},
 };
 use crate::event::ProbeState;

@@ -1,11 +1,11 @@
 //! Loads the object with this kernel's settings and attaches one tier of it.
 
-use std::{fmt, fs, io, path::Path};
+use std::{fmt, fs, path::Path};
 
 use aya::{
     Btf, Ebpf, EbpfLoader, Endianness,
     maps::{MapData, RingBuf},
-    programs::{BtfTracePoint, ProgramError, RawTracePoint, UProbe, uprobe::UProbeScope},
+    programs::{BtfTracePoint, RawTracePoint, UProbe, uprobe::UProbeScope},
 };
 use object::{Object as _, ObjectSegment as _};
 use poolwatch_ebpf::wire::watch;
@@ -14,6 +14,7 @@ use super::{
     calls,
     catalog::{self, Hook, PROBES, Probe, Tier},
     evidence::Evidence,
+    failure::{outcome_of, refusal_of},
     layout,
     log::{self, ProbeLog},
     maps::Maps,
@@ -234,38 +235,6 @@ fn load(wanted: &Wanted, offsets: &poolwatch_ebpf::wire::Offsets) -> Result<Ebpf
         .map_err(|error| refusal_of(&error))
 }
 
-/// `EPERM` anywhere in the chain of causes is a missing privilege; `EACCES` is the verifier's.
-fn refusal_of(error: &(dyn std::error::Error + 'static)) -> Refusal {
-    let text = chain(error);
-    if denied(error) { Refusal::NoPrivilege(text) } else { Refusal::NoFeature(text) }
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        cause = inner.source();
-    }
-    text
-}
-
-fn denied(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(inner) = cause {
-        if let Some(io) = inner.downcast_ref::<io::Error>()
-            && io.raw_os_error() == Some(libc::EPERM)
-        {
-            return true;
-        }
-        cause = inner.source();
-    }
-    false
-}
-
 fn refused(probe: &Probe, outcome: &Outcome) -> Refusal {
     match outcome {
         Outcome::Refused(why) => Refusal::NoPrivilege(format!("probe {}: {why}", probe.name)),
@@ -328,23 +297,4 @@ fn own_entry() -> u64 {
         entry.checked_sub(segment.address()).filter(|within| *within < size).map(|within| offset + within)
     };
     file.segments().find_map(within).unwrap_or(0)
-}
-
-pub(super) fn outcome_of(error: &ProgramError) -> Outcome {
-    if denied(error) {
-        return Outcome::Refused(chain(error));
-    }
-    let missing = |error: &io::Error| error.raw_os_error() == Some(libc::ENOENT);
-    match error {
-        ProgramError::Btf(_) => Outcome::NoHook,
-        ProgramError::SyscallError(call) if missing(&call.io_error) => Outcome::NoHook,
-        ProgramError::LoadError { io_error, verifier_log } => {
-            let log = verifier_log.to_string();
-            tracing::debug!(%log, "verifier");
-            let end: Vec<&str> = log.trim_end().lines().rev().take(3).collect();
-            let end: Vec<&str> = end.into_iter().rev().collect();
-            Outcome::Failed(format!("the verifier refused it ({io_error}): {}", end.join(" | ")))
-        }
-        _ => Outcome::Failed(chain(error)),
-    }
 }

@@ -8,6 +8,7 @@ mod btf;
 mod calls;
 pub mod catalog;
 mod evidence;
+mod failure;
 mod layout;
 mod load;
 mod log;

@@ -12,6 +12,8 @@ pub enum Outcome {
     NoHook,
     /// The kernel or its settings refused (message).
     Refused(String),
+    /// A capability is missing that only this probe needs (message).
+    Ungranted(String),
     /// The program itself is at fault: the verifier rejected it, or the object lacks it (message).
     Failed(String),
     /// It was not tried: another tier does its work.
@@ -27,7 +29,7 @@ pub enum Outcome {
 pub enum Verdict {
     /// It works.
     Ok,
-    /// This kernel cannot: the feature is missing, the agent goes on.
+    /// It cannot here: the kernel lacks the feature, or the agent a capability; the agent goes on.
     Unsupported,
     /// It is not wanted here.
     NotApplicable,
@@ -51,7 +53,7 @@ impl Verdict {
 pub const fn judge(outcome: &Outcome) -> Verdict {
     match outcome {
         Outcome::Attached => Verdict::Ok,
-        Outcome::NoHook => Verdict::Unsupported,
+        Outcome::NoHook | Outcome::Ungranted(_) => Verdict::Unsupported,
         Outcome::NotTried | Outcome::Calm | Outcome::Unwanted => Verdict::NotApplicable,
         Outcome::Refused(_) | Outcome::Failed(_) => Verdict::Broken,
     }
@@ -64,7 +66,9 @@ pub fn state(probe: &Probe, outcome: &Outcome) -> ProbeState {
         Outcome::NoHook => {
             format!("this kernel has no {}; lost: {}", probe.hook.name(), probe.purpose)
         }
-        Outcome::Refused(why) | Outcome::Failed(why) => format!("{why}; lost: {}", probe.purpose),
+        Outcome::Refused(why) | Outcome::Ungranted(why) | Outcome::Failed(why) => {
+            format!("{why}; lost: {}", probe.purpose)
+        }
         Outcome::NotTried => "another tier of probes does its work".to_owned(),
         Outcome::Calm => "attached while a pool is saturated".to_owned(),
         Outcome::Unwanted => "not wanted (--evidence off)".to_owned(),
@@ -96,6 +100,7 @@ mod tests {
         for aside in [Outcome::NotTried, Outcome::Calm, Outcome::Unwanted] {
             assert_eq!(judge(&aside), Verdict::NotApplicable);
         }
+        assert_eq!(judge(&Outcome::Ungranted("EACCES".into())), Verdict::Unsupported);
         assert_eq!(judge(&Outcome::Refused("EPERM".into())), Verdict::Broken);
         assert_eq!(judge(&Outcome::Failed("verifier".into())), Verdict::Broken);
     }

@@ -3,6 +3,7 @@
 //! Pods have the machine's network, so that no plugin is needed, and see the machine's programs, so that the image
 //! can be empty. Their cgroups have the kubelet's names below one of the tests' own.
 
+pub mod engine;
 mod image;
 mod message;
 
@@ -121,7 +122,8 @@ fn launch(directory: &Path) -> Result<(Process, Calls)> {
     command.arg("--config").arg(directory.join("config.toml"));
     let process = Process::start("containerd", &mut command)?;
     let socket = socket_in(directory);
-    let calls = clock::until(STARTUP, "containerd", || Ok(Calls::open(&socket).ok()));
+    // It listens a moment before it answers.
+    let calls = clock::until(STARTUP, "containerd", || Ok(Calls::open(&socket).ok().filter(Calls::answered)));
     let calls = calls.with_context(|| process.errors())?;
     Ok((process, calls))
 }
@@ -235,6 +237,10 @@ impl Calls {
         let endpoint = Endpoint::from_shared(format!("unix://{}", socket.display()))?;
         let channel = runtime.block_on(endpoint.connect())?;
         Ok(Self { runtime, channel })
+    }
+
+    fn answered(&self) -> bool {
+        self.call::<_, Nothing>("ListPodSandbox", Nothing {}).is_ok()
     }
 
     fn call<Q, A>(&self, method: &str, question: Q) -> Result<A>

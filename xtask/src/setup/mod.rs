@@ -7,6 +7,7 @@
 mod apps;
 mod containers;
 mod drivers;
+mod kubernetes;
 mod packages;
 mod stack;
 pub mod system;
@@ -92,6 +93,7 @@ fn rows(need: Need) -> Vec<Item> {
     if need >= Need::Test {
         rows.extend(system::test_items());
         rows.extend(containers::items());
+        rows.push(kubernetes::item());
         rows.push(stack::grafana_item());
         rows.push(apps::prisma_item());
         rows.extend(drivers::items());
