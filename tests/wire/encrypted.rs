@@ -1,7 +1,7 @@
 //! Real drivers over TLS, of which nothing is seen but who speaks: turns are requests, and take as long.
 //!
-//! Each program asks queries of known lengths one after the other, once in the clear, where each request is seen, and once
-//! encrypted.
+//! Each program asks queries of known lengths one after the other, once in the clear, where each request is counted, and
+//! once encrypted, by its own clock.
 
 use anyhow::{Context as _, Result, ensure};
 use poolwatch_tests::{
@@ -49,14 +49,15 @@ fn off(one: f64, other: f64) -> f64 {
     (one - other).abs() / other
 }
 
-fn turns_are_requests(driver: &Driver, library: &'static str) -> Result<()> {
+fn turns_are_requests(driver: &Driver, library: &'static str, direct: bool) -> Result<()> {
     let clear = Run::of(driver, For::Durations)?;
-    let run = Run::over(driver, For::Durations, Some(Tls { library, how: "turns" }))?;
+    let run = Run::over(driver, For::Durations, Some(Tls { library, how: "turns", direct }))?;
     let (requests, turns) = (clear.seen.requests, run.seen.requests);
-    let (plain, took) = (inside(&clear)? as f64 / 1e9, inside(&run)? as f64 / 1e9);
+    let took = inside(&run)? as f64 / 1e9;
+    let own = calls(&run).iter().map(|call| call.ended - call.started).sum::<i128>() as f64 / 1e9;
     println!(
         "{} {} through {library}: {turns} turns on {} connections, in the clear {requests} requests on {}; \
-         they took {took:.3} s, in the clear {plain:.3} s; lost {:?}, unparsed {:?}",
+         they took {took:.3} s, by the program's own clock {own:.3} s; lost {:?}, unparsed {:?}",
         run.own.driver,
         run.own.version,
         run.seen.connections,
@@ -67,19 +68,36 @@ fn turns_are_requests(driver: &Driver, library: &'static str) -> Result<()> {
     ensure!(run.seen.connections == clear.seen.connections, "not all connections were seen");
     let most = requests as f64 * REQUESTS + TEXTS;
     ensure!((turns as f64 - requests as f64).abs() <= most, "{turns} turns for {requests} requests");
-    ensure!(off(took, plain) <= DURATION, "turns took {took:.3} s, requests {plain:.3} s");
+    ensure!(off(took, own) <= DURATION, "turns took {took:.3} s, calls {own:.3} s");
     ensure!(run.seen.lost.is_empty() && run.seen.unparsed.is_empty(), "lost or unparsed");
     ensure!(run.seen.calls() == 0, "nothing can be known of statements");
     let note = format!("{}: {library}; times, sizes, used and idle; no SQL", run.own.version);
     Row {
         section: "encrypted, by turns",
-        row: format!("{}, {library}", driver.name),
+        row: format!("{}, {library}{}", driver.name, if direct { ", direct" } else { "" }),
         server: requests,
         poolwatch: turns,
         verdict: "by turns",
         note,
     }
-    .leave(&format!("{}-{library}", driver.user))
+    .leave(&format!("{}-{library}-{direct}", driver.user))
+}
+
+/// TLS begins with the connection's first byte, and the server is PostgreSQL 18.
+mod direct {
+    use super::*;
+
+    #[test]
+    fn psycopg3_turns() -> Result<()> {
+        need!(Feature::Probes, Feature::NewerPostgres, Feature::PythonPool);
+        turns_are_requests(&driver::PSYCOPG3, "OpenSSL of its own", true)
+    }
+
+    #[test]
+    fn pgx_turns() -> Result<()> {
+        need!(Feature::Probes, Feature::NewerPostgres, Feature::GoDrivers);
+        turns_are_requests(&driver::PGX, "Go", true)
+    }
 }
 
 /// One test for each driver and library.
@@ -92,7 +110,7 @@ macro_rules! drivers {
             $(#[test]
             fn $test() -> Result<()> {
                 need!(Feature::Probes, Feature::Postgres, driver::$driver.feature());
-                turns_are_requests(&driver::$driver, $library).context($library)
+                turns_are_requests(&driver::$driver, $library, false).context($library)
             })+
         }
     };

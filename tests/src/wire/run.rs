@@ -35,6 +35,8 @@ pub struct Tls {
     pub library: &'static str,
     /// `--tls`
     pub how: &'static str,
+    /// Without a word before it, which servers since PostgreSQL 17 take.
+    pub direct: bool,
 }
 
 /// A run that is over.
@@ -93,7 +95,7 @@ impl Run {
     /// The same over encrypted connections, if wanted.
     pub fn over(driver: &Driver, what: For, tls: Option<Tls>) -> Result<Self> {
         let scratch = place::scratch()?;
-        let server = server(scratch.path(), what, tls.is_some())?;
+        let server = server(scratch.path(), what, tls)?;
         prepare(&server, driver)?;
         let mut program = Process::start(driver.name, &mut command(&server, driver, what, tls)?)?;
         let recording = scratch.path().join("run.rec");
@@ -118,7 +120,8 @@ impl Run {
     }
 }
 
-fn server(scratch: &Path, what: For, secured: bool) -> Result<Server> {
+fn server(scratch: &Path, what: For, tls: Option<Tls>) -> Result<Server> {
+    let secured = tls.is_some();
     let rules = scratch.join("pg_hba.conf");
     fs::write(&rules, if secured { SECURED_RULES } else { RULES })?;
     place::open_to_all(&rules)?;
@@ -128,6 +131,9 @@ fn server(scratch: &Path, what: For, secured: bool) -> Result<Server> {
     }
     if secured {
         settings.extend(certificate::settings(scratch)?);
+    }
+    if tls.is_some_and(|tls| tls.direct) {
+        return Server::start_newer(&settings);
     }
     Server::start_with(&settings)
 }
@@ -156,6 +162,7 @@ fn command(server: &Server, driver: &Driver, what: For, tls: Option<Tls>) -> Res
         .env("PGPASSWORD", PASSWORD)
         .env("PGDATABASE", driver.user)
         .env("PGSSLMODE", tls.map_or("disable", |_| driver.unverified()))
+        .env("PGSSLNEGOTIATION", tls.filter(|tls| tls.direct).map_or("postgres", |_| "direct"))
         .env("WIRE_TLS", tls.map_or("", |tls| tls.library))
         .env("WIRE_SEED", SEED)
         .env("WIRE_CALLS", driver.calls.to_string())
