@@ -58,6 +58,18 @@ pub struct Wanted {
     pub sql: bool,
     /// When the probes of waiting are attached.
     pub evidence: config::Evidence,
+    /// How encrypted connections are read.
+    pub tls: config::Tls,
+}
+
+impl Wanted {
+    /// The user wants a probe that is attached at times.
+    fn wants(&self, probe: &Probe) -> bool {
+        match probe.hook {
+            Hook::Library(_) => self.tls == config::Tls::Auto,
+            _ => self.evidence != config::Evidence::Off,
+        }
+    }
 }
 
 /// Why nothing can be watched. The text names what is missing and how to get it.
@@ -142,10 +154,12 @@ fn attach_tier(wanted: &Wanted, tier: Tier) -> Result<Attached, Refusal> {
     let btf = kernel_types()?;
     let mut outcomes = Vec::new();
     for probe in catalog::of_tier(tier) {
-        let outcome = match (probe.escalated, wanted.evidence) {
-            (true, config::Evidence::Off) => Outcome::Unwanted,
-            (true, _) => load_probe(&mut ebpf, probe),
-            (false, _) => attach_probe(&mut ebpf, probe, &btf),
+        let outcome = if !probe.escalated {
+            attach_probe(&mut ebpf, probe, &btf)
+        } else if wanted.wants(probe) {
+            load_probe(&mut ebpf, probe)
+        } else {
+            Outcome::Unwanted
         };
         if probe.needed && outcome != Outcome::Attached {
             return Err(refused(probe, &outcome));
@@ -186,8 +200,8 @@ pub fn survey() -> Result<Survey, Refusal> {
     }
     let offsets = layout::read().map_err(|error| Refusal::NoFeature(format!("{error:#}")))?;
     let watch = Watch::Listed { children: false };
-    let evidence = config::Evidence::Always;
-    let wanted = Wanted { tier: None, watch, ring_bytes: SURVEY_RING, sql: true, evidence };
+    let (evidence, tls) = (config::Evidence::Always, config::Tls::Auto);
+    let wanted = Wanted { tier: None, watch, ring_bytes: SURVEY_RING, sql: true, evidence, tls };
     let mut ebpf = load(&wanted, &offsets)?;
     let btf = kernel_types()?;
     let outcomes: Vec<(&Probe, Outcome)> =
@@ -276,7 +290,7 @@ fn load_probe(ebpf: &mut Ebpf, probe: &Probe) -> Outcome {
         return Outcome::Failed("the object has no such program".to_owned());
     };
     let loaded = match probe.hook {
-        Hook::Function => <&mut UProbe>::try_from(program).and_then(UProbe::load),
+        Hook::Function | Hook::Library(_) => <&mut UProbe>::try_from(program).and_then(UProbe::load),
         Hook::Typed(_) | Hook::Raw(_) => {
             <&mut RawTracePoint>::try_from(program).and_then(RawTracePoint::load)
         }
@@ -301,7 +315,7 @@ fn attach_probe(ebpf: &mut Ebpf, probe: &Probe, btf: &Btf) -> Outcome {
             program.load()?;
             program.attach(tracepoint).map(|_| ())
         }),
-        Hook::Function => <&mut UProbe>::try_from(program).and_then(|program| {
+        Hook::Function | Hook::Library(_) => <&mut UProbe>::try_from(program).and_then(|program| {
             program.load()?;
             let own = Path::new("/proc/self/exe");
             program.attach(own_entry(), own, UProbeScope::CallingProcess).map(|_| ())

@@ -9,6 +9,7 @@ mod calls;
 pub mod catalog;
 mod evidence;
 mod layout;
+mod libraries;
 mod load;
 mod log;
 mod maps;
@@ -18,6 +19,7 @@ pub use self::{
     borrowers::Place,
     evidence::Evidence,
     layout::read as layout,
+    libraries::Gate,
     load::{Attached, Refusal, Survey, Wanted, Watch, attach, survey},
     log::ProbeLog,
     maps::{Aside, KernelBooks, Maps, Older, Standing},
