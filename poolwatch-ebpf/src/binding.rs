@@ -35,7 +35,9 @@ pub struct Bound {
     /// The connection that it may have.
     pub candidate: u64,
     /// How often that was seen.
-    pub votes: u32,
+    pub votes: u16,
+    /// How often nothing was seen: what this thread deciphers, another may have received.
+    pub misses: u16,
     /// Calls that handed over plaintext and gave no hint.
     pub calls: u32,
 }
@@ -57,8 +59,12 @@ pub struct Speaker {
 #[derive(Clone, Copy)]
 pub struct Heard {
     pub socket: u64,
+    /// Who was handed it; 0 = nobody yet.
     pub object: u64,
+    /// Bytes since the last plaintext, and by the last call alone: those before may have been no data.
     pub length: u64,
+    pub last: u64,
+    /// What it was deciphered to, so far.
     pub plain: u64,
     /// 1 = more than one connection may be meant.
     pub several: u32,
@@ -66,7 +72,9 @@ pub struct Heard {
 }
 
 /// Sightings that bind an object that is handed memory.
-const VOTES: u32 = 2;
+const VOTES: u16 = 2;
+/// And so many more for each time that its thread had received nothing, up to so many.
+const MISSES: u16 = 6;
 /// Plaintext handed over so often without a hint: it is nobody's that is watched.
 const CALLS: u32 = 64;
 /// Calls on a socket without plaintext, after which its object is not the one that was known: of a library that
@@ -124,16 +132,15 @@ unsafe fn silent(c: &mut Connection) {
 /// A thread received bytes that somebody will decipher.
 #[inline(always)]
 fn hear(socket: u64, thread: u64, length: u64) {
-    let mut heard = Heard { socket, object: 0, length, plain: 0, several: 0, reserved: 0 };
+    let mut heard = Heard { socket, object: 0, length, last: length, plain: 0, several: 0, reserved: 0 };
     if let Some(before) = HEARD.get_ptr_mut(thread) {
         let before = unsafe { &mut *before };
-        if before.object == 0 {
-            if before.socket == socket {
-                heard.length += before.length;
-                heard.several = before.several;
-            } else {
-                heard.several = 1;
-            }
+        if before.socket == socket && before.plain == 0 {
+            heard.object = before.object;
+            heard.length += before.length;
+            heard.several = before.several;
+        } else if before.socket != socket && before.object == 0 {
+            heard.several = 1;
         }
         *before = heard;
         return;
@@ -141,25 +148,34 @@ fn hear(socket: u64, thread: u64, length: u64) {
     let _ = HEARD.insert(thread, heard, 0);
 }
 
+/// An object was asked for plaintext and had none: the bytes that its thread received were no data, or not all of it.
+#[inline(always)]
+pub fn handed(object: u64) {
+    if let Some(heard) = HEARD.get_ptr_mut(kernel::thread())
+        && unsafe { (*heard).object } == 0
+    {
+        unsafe { (*heard).object = object };
+    }
+}
+
 /// An object that is not bound handed over plaintext that begins a message, or goes on with one. Says to which connection
 /// it belongs, once that is sure enough; `first` = it surely is the first answer to the object's StartupMessage.
 #[inline(always)]
 pub unsafe fn overheard(object: Object, bound: *mut Bound, length: u64, begins: bool, first: bool) -> u64 {
     let thread = kernel::thread();
-    let Some(heard) = HEARD.get_ptr_mut(thread) else { return 0 };
+    let Some(heard) = HEARD.get_ptr_mut(thread) else { return unsafe { miss(bound) } };
     let h = unsafe { &mut *heard };
-    if h.object == 0 {
-        if !begins || h.several != 0 {
-            let _ = HEARD.remove(thread);
-            return 0;
-        }
-        h.object = object.address;
-    } else if h.object != object.address {
+    if h.object != 0 && h.object != object.address {
+        let _ = HEARD.remove(thread);
+        return unsafe { miss(bound) };
+    }
+    if h.several != 0 || (h.plain == 0 && !begins) {
         let _ = HEARD.remove(thread);
         return 0;
     }
+    h.object = object.address;
     h.plain += length;
-    if !is_deciphered(h.length, h.plain) {
+    if !is_deciphered(h.length, h.plain) && !is_deciphered(h.last, h.plain) {
         return 0;
     }
     let socket = h.socket;
@@ -170,8 +186,20 @@ pub unsafe fn overheard(object: Object, bound: *mut Bound, length: u64, begins: 
             (*bound).votes = 0;
         }
         (*bound).votes += 1;
-        if (*bound).votes < VOTES && !first { 0 } else { socket }
+        let enough = (*bound).votes >= VOTES + (*bound).misses || (first && (*bound).misses == 0);
+        if enough { socket } else { 0 }
     }
+}
+
+/// Its thread received nothing that it can have deciphered.
+#[inline(always)]
+unsafe fn miss(bound: *mut Bound) -> u64 {
+    unsafe {
+        if (*bound).misses < MISSES {
+            (*bound).misses += 1;
+        }
+    }
+    0
 }
 
 /// So many bytes of records can be so many of plaintext.

@@ -73,6 +73,9 @@ pub unsafe fn returned(result: u64) -> Option<()> {
     // An `int`: the upper half of the register is anybody's.
     let result = result as u32 as i32;
     if result <= 0 {
+        if inside.receives != 0 && inside.socket == 0 && inside.met == 0 {
+            binding::handed(inside.object);
+        }
         return None;
     }
     let length = if inside.count == 0 { result as u64 } else { kernel::read_user(inside.count, 0u64) };
@@ -140,7 +143,7 @@ unsafe fn meet(object: Object, inside: &Inside, length: u64) -> Option<*mut Conn
         return None;
     }
     if OBJECTS.get_ptr(object).is_none() {
-        let _ = OBJECTS.insert(object, Bound { socket: 0, candidate: 0, votes: 0, calls: 0 }, 0);
+        let _ = OBJECTS.insert(object, Bound { socket: 0, candidate: 0, votes: 0, misses: 0, calls: 0 }, 0);
     }
     let bound = OBJECTS.get_ptr_mut(object)?;
     let startup = inside.receives == 0 && length >= 8 && opening::is_startup(head, 8);
