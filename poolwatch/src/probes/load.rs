@@ -18,6 +18,7 @@ use super::{
     log::{self, ProbeLog},
     maps::Maps,
     verdict::{self, Outcome},
+    wanted::{Wanted, Watch},
 };
 use crate::{config, event::ProbeState};
 
@@ -32,45 +33,6 @@ const NO_TEXT_QUARTERS: u64 = 3;
 
 /// Ring of a survey: nothing is read from it.
 const SURVEY_RING: u32 = 64 << 10;
-
-/// Which processes are watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Watch {
-    /// All.
-    All,
-    /// Listed ones.
-    Listed {
-        /// And what they fork.
-        children: bool,
-    },
-}
-
-/// What to attach.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    /// A tier, or the best that this kernel has.
-    pub tier: Option<Tier>,
-    /// Which processes are watched.
-    pub watch: Watch,
-    /// Size of the ring in bytes, a power of two.
-    pub ring_bytes: u32,
-    /// Tell what names statements: texts and names.
-    pub sql: bool,
-    /// When the probes of waiting are attached.
-    pub evidence: config::Evidence,
-    /// How encrypted connections are read.
-    pub tls: config::Tls,
-}
-
-impl Wanted {
-    /// The user wants a probe that is attached at times.
-    fn wants(&self, probe: &Probe) -> bool {
-        match probe.hook {
-            Hook::Library(_) => self.tls == config::Tls::Auto,
-            _ => self.evidence != config::Evidence::Off,
-        }
-    }
-}
 
 /// Why nothing can be watched. The text names what is missing and how to get it.
 #[derive(Debug)]

@@ -14,13 +14,15 @@ mod load;
 mod log;
 mod maps;
 pub mod verdict;
+mod wanted;
 
 pub use self::{
     borrowers::Place,
     evidence::Evidence,
     layout::read as layout,
     libraries::Gate,
-    load::{Attached, Refusal, Survey, Wanted, Watch, attach, survey},
+    load::{Attached, Refusal, Survey, attach, survey},
     log::ProbeLog,
     maps::{Aside, KernelBooks, Maps, Older, Standing},
+    wanted::{Wanted, Watch},
 };

@@ -7,17 +7,17 @@ some() {
         echo "select 'planted literal', 2;"
         n=$((n + 1))
     done
-    echo "\\o /dev/null"
+    printf '%s\n' '\o /dev/null'
     echo "select * from generate_series(1, 20000);"
-    echo "\\o"
+    printf '%s\n' '\o'
 }
 say() {
     case $1 in
     open) echo "select 'opened';" ;;
     bind) for _ in 1 2 3 4 5; do echo "select 'bound';"; done ;;
-    run) for _ in 1 2 3; do some; echo "\\c -"; done; some ;;
+    run) for _ in 1 2 3; do some; printf '%s\n' '\c -'; done; some ;;
     esac
-    echo "\\echo $1"
+    printf '%s\n' "\\echo $1"
 }
 # psql connects as it begins.
 read -r step

@@ -12,6 +12,7 @@
 pub mod choices;
 pub mod conversation;
 pub mod judge;
+pub mod library;
 pub mod machine;
 pub mod message;
 pub mod noise;

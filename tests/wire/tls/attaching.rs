@@ -61,7 +61,7 @@ fn a_hundred_times_under_load() -> Result<()> {
     need!(Feature::Probes, Feature::Postgres);
     let stand = Stand::start()?;
     stand.server.bench_tables("postgres", "app")?;
-    stand.server.psql("app", "grant select on pgbench_accounts to app")?;
+    stand.server.psql("app", "grant select on all tables in schema public to app")?;
     let port = stand.server.port().to_string();
     let mut pgbench = load(&stand)?;
     let mut sites = 0;
