@@ -8,9 +8,10 @@
 use poolwatch_ebpf::wire::{Connection, Counter, by, phase, standing};
 
 use crate::{
-    emit, filter, frame, kernel,
+    emit, filter, frame,
+    kernel::{self, Caller},
     maps::{self, CONNECTIONS, HEARD, INSIDE, OBJECTS, SPEAKERS},
-    plain::Inside,
+    plain::{self, Inside},
     queue,
 };
 
@@ -88,12 +89,13 @@ const RECORDS: u64 = 16;
 
 /// A socket call on an encrypted connection.
 #[inline(always)]
-pub unsafe fn called(c: &mut Connection, sk: u64, receives: bool, length: u64) {
+pub unsafe fn called(c: &mut Connection, sk: u64, receives: bool, length: u64, caller: Caller) {
     if c.secured != by::TLS as u8 {
         return;
     }
     let thread = kernel::thread();
-    if filter::standing_of((thread >> 32) as u32) & standing::PLAIN == 0 {
+    let bits = filter::standing_of((thread >> 32) as u32);
+    if bits & standing::PLAIN == 0 {
         if c.plain != 0 {
             unsafe { part(c) };
         }
@@ -102,7 +104,7 @@ pub unsafe fn called(c: &mut Connection, sk: u64, receives: bool, length: u64) {
     if c.told == 0 {
         unsafe { emit::open(c, sk, kernel::now()) };
     }
-    if let Some(inside) = INSIDE.get_ptr_mut(thread) {
+    if let Some(inside) = inside(bits, thread, caller) {
         unsafe {
             (*inside).met = c.socket;
             if c.plain == 0 || (*inside).socket == c.socket {
@@ -112,9 +114,19 @@ pub unsafe fn called(c: &mut Connection, sk: u64, receives: bool, length: u64) {
     }
     if c.plain != 0 {
         unsafe { silent(c) };
-    } else if receives {
+    } else if receives && bits & standing::GO == 0 {
         hear(c.socket, thread, length);
     }
+}
+
+/// The library's call in which a socket call is made. Go keeps the goroutine in its register through system calls.
+#[inline(always)]
+fn inside(bits: u32, thread: u64, caller: Caller) -> Option<*mut Inside> {
+    if bits & standing::GO != 0 {
+        let goroutine = caller.registers()?.goroutine();
+        return INSIDE.get_ptr_mut(plain::caller_in_go(goroutine));
+    }
+    INSIDE.get_ptr_mut(thread)
 }
 
 /// Nothing was heard of its object at this call. One that has left without a word is not waited for.

@@ -188,6 +188,8 @@ pub static OFFSETS: Offsets = Offsets {
     registers_fourth: 0,
     registers_result: 0,
     registers_passed: 0,
+    registers_second_of_go: 0,
+    registers_third_of_go: 0,
     registers_goroutine: 0,
     sk_shutdown: 0,
     tcp_copied: 0,

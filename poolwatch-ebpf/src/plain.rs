@@ -3,11 +3,11 @@
 //! In come the library's calls, entry and return; out goes what every connection's messages become. Nothing is read of an
 //! object that is bound to no connection but the head of its plaintext, until it is known to be nobody's.
 
-use poolwatch_ebpf::wire::{Connection, Counter, RequestKind, STARTUP_LEN, Startup, phase};
+use poolwatch_ebpf::wire::{Connection, Counter, RequestKind, STARTUP_LEN, Startup, phase, standing};
 
 use crate::{
     binding::{self, Bound, Object},
-    emit, frame, kernel,
+    emit, filter, frame, kernel,
     maps::{self, CHUNKS, CONNECTIONS, EMPTY_STARTUP, INSIDE, OBJECTS, SPOKEN},
     messages, opening, queue, resync,
     walk::Walk,
@@ -37,9 +37,17 @@ pub struct Inside {
     pub reserved: u32,
 }
 
-/// A thread calls the library.
+/// Who calls a library: a thread, or in Go a goroutine, which may return on another thread.
 #[inline(always)]
-pub fn enter(object: Object, buffer: u64, most: u64, count: u64, receives: bool) {
+pub fn caller_in_go(goroutine: u64) -> u64 {
+    const GO: u64 = 1 << 63;
+    const ADDRESS: u32 = 41;
+    GO | u64::from(kernel::pid()) << ADDRESS | goroutine & ((1 << ADDRESS) - 1)
+}
+
+/// The library is called.
+#[inline(always)]
+pub fn enter(caller: u64, object: Object, buffer: u64, most: u64, count: u64, receives: bool) {
     let mut socket = 0;
     if let Some(bound) = OBJECTS.get_ptr(object) {
         let bound = unsafe { &*bound };
@@ -59,17 +67,16 @@ pub fn enter(object: Object, buffer: u64, most: u64, count: u64, receives: bool)
         receives: receives as u32,
         reserved: 0,
     };
-    if INSIDE.insert(kernel::thread(), inside, 0).is_err() {
+    if INSIDE.insert(caller, inside, 0).is_err() {
         maps::count(Counter::ThreadsFull);
     }
 }
 
 /// The library's call returns.
 #[inline(always)]
-pub unsafe fn returned(result: u64) -> Option<()> {
-    let thread = kernel::thread();
-    let inside = unsafe { *INSIDE.get_ptr(thread)? };
-    let _ = INSIDE.remove(thread);
+pub unsafe fn returned(caller: u64, result: u64) -> Option<()> {
+    let inside = unsafe { *INSIDE.get_ptr(caller)? };
+    let _ = INSIDE.remove(caller);
     // An `int`: the upper half of the register is anybody's.
     let result = result as u32 as i32;
     if result <= 0 {
@@ -156,6 +163,10 @@ unsafe fn meet(object: Object, inside: &Inside, length: u64) -> Option<*mut Conn
         return unsafe { binding::bind(object, bound, inside.met, true, opens) };
     }
     unsafe { binding::none(bound) };
+    // Go's own uses the socket itself.
+    if filter::standing_of(object.pid) & standing::GO != 0 {
+        return None;
+    }
     if inside.receives == 0 {
         if startup {
             unsafe { keep(object, inside, length) };

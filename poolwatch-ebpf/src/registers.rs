@@ -84,6 +84,12 @@ impl Registers {
     pub fn fourth(&self) -> u64 {
         read(self.address + offset!(registers_fourth) as u64, 0)
     }
+
+    /// Of a thread that runs Go.
+    #[inline(always)]
+    pub fn goroutine(&self) -> u64 {
+        read(self.address + offset!(registers_goroutine) as u64, 0)
+    }
 }
 
 /// What was passed to a C function that a thread of the observed process is entering.

@@ -39,7 +39,7 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
         c.pid = kernel::pid();
         c.sender = kernel::thread();
         if c.secured != 0 {
-            binding::called(c, sk, false, result as u64);
+            binding::called(c, sk, false, result as u64, caller);
             return if c.plain != 0 { None } else { secured::sent(c, sk, result as u64, caller) };
         }
         let chunk = CHUNKS.get_ptr_mut(0)?.cast::<u8>();
@@ -103,7 +103,7 @@ pub unsafe fn received(
         }
         c.reader = kernel::thread() as u32;
         if c.secured != 0 {
-            binding::called(c, sk, true, result as u64);
+            binding::called(c, sk, true, result as u64, caller);
             return if c.plain != 0 { None } else { secured::received(c, sk, result as u64, caller) };
         }
         let chunk = CHUNKS.get_ptr_mut(0)?.cast::<u8>();

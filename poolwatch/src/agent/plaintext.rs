@@ -110,7 +110,7 @@ impl Watcher {
         // First the kernel side: a connection that is left does without from then on.
         let _ = self
             .maps
-            .reads_plain(pid, false)
+            .reads_plain(pid, false, false)
             .inspect_err(|error| tracing::debug!(pid, %error, "cannot mark a process"));
         self.plaintext.part(pid, &mut self.pressure.evidence);
     }
@@ -134,7 +134,7 @@ impl Watcher {
                 tracing::debug!(pid, libraries = files.len(), microseconds, "plaintext is seen");
                 let _ = self
                     .maps
-                    .reads_plain(pid, true)
+                    .reads_plain(pid, true, found.libraries.iter().any(|library| library.go))
                     .inspect_err(|error| tracing::warn!(pid, %error, "cannot mark a process"));
             }
             Ok(false) => {}
@@ -153,9 +153,9 @@ fn gates(library: &Library) -> (&Path, Vec<Gate<'_>>) {
 }
 
 fn gate(door: &Door) -> Option<Gate<'_>> {
-    let (_, probe) = DOORS.iter().find(|(name, _)| *name == door.name)?;
+    let (_, probe, done) = DOORS.iter().find(|(name, ..)| *name == door.name)?;
     // What is freed returns nothing.
     let frees = *probe == "plain_freed";
     let (returns, caught) = if frees { (&[][..], None) } else { (&door.returns[..], door.caught) };
-    Some(Gate { probe, entry: door.entry, returns, caught })
+    Some(Gate { probe, done, entry: door.entry, returns, caught })
 }

@@ -17,20 +17,24 @@ use procfs::process::{MMPermissions, MMapPath, MemoryMap};
 use super::{
     library::{ProgramId, identity},
     process,
-    symbols::{Door, doors},
+    symbols::{Door, Function, doors, go_functions},
 };
 use crate::privilege;
 
-/// Functions of OpenSSL, and of all that look like it, with the probe at each.
-pub const DOORS: [(&str, &str); 5] = [
-    ("SSL_read", "plain_read"),
-    ("SSL_read_ex", "plain_read_ex"),
-    ("SSL_write", "plain_write"),
-    ("SSL_write_ex", "plain_write_ex"),
-    ("SSL_free", "plain_freed"),
+/// Functions of OpenSSL, and of all that look like it, and of Go's own library, with the probes at their entry and end.
+pub const DOORS: [(&str, &str, &str); 7] = [
+    ("SSL_read", "plain_read", "plain_done"),
+    ("SSL_read_ex", "plain_read_ex", "plain_done"),
+    ("SSL_write", "plain_write", "plain_done"),
+    ("SSL_write_ex", "plain_write_ex", "plain_done"),
+    ("SSL_free", "plain_freed", "plain_done"),
+    (GO[0], "plain_go_read", "plain_go_done"),
+    (GO[1], "plain_go_write", "plain_go_done"),
 ];
 /// Functions without which a library is of no use here.
 const NEEDED: [&str; 2] = ["SSL_read", "SSL_write"];
+/// Source: <https://github.com/golang/go/blob/go1.26.0/src/crypto/tls/conn.go>.
+const GO: [&str; 2] = ["crypto/tls.(*Conn).Read", "crypto/tls.(*Conn).Write"];
 /// Files that are remembered; with one more, all are forgotten.
 const FILES: usize = 4096;
 /// Mapped files that are looked at in one process.
@@ -45,6 +49,8 @@ pub struct Library {
     pub file: PathBuf,
     /// Its functions.
     pub doors: Arc<Vec<Door>>,
+    /// It is Go's own.
+    pub go: bool,
 }
 
 /// What was found.
@@ -116,7 +122,8 @@ fn look(pid: u32, files: &mut HashMap<ProgramId, Arc<Vec<Door>>>) -> Option<Foun
         }
         let doors = files.entry(identity(&metadata)).or_insert_with(|| Arc::new(find(&path, &file)));
         if !doors.is_empty() {
-            libraries.push(Library { file: path, doors: Arc::clone(doors) });
+            let go = doors.iter().any(|door| GO.contains(&door.name.as_str()));
+            libraries.push(Library { file: path, doors: Arc::clone(doors), go });
         }
     }
     Some(Found { pid, program, libraries })
@@ -136,13 +143,26 @@ fn open(pid: u32, map: &MemoryMap) -> Option<(PathBuf, File)> {
 }
 
 fn find(path: &Path, file: &File) -> Vec<Door> {
-    let names: Vec<&str> = DOORS.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = DOORS.iter().map(|(name, ..)| *name).collect();
     match doors(file, &names) {
         Ok(doors) if NEEDED.iter().all(|needed| doors.iter().any(|door| door.name == *needed)) => doors,
-        Ok(_) => Vec::new(),
+        Ok(_) => in_go(file),
         Err(reason) => {
             tracing::debug!(path = %path.display(), %reason, "no functions of a TLS library");
             Vec::new()
         }
     }
+}
+
+/// Go's own convention for registers is needed: older programs are left to turns.
+fn in_go(file: &File) -> Vec<Door> {
+    let found = go_functions(file, &GO).unwrap_or_default();
+    let known = found.len() == GO.len() && found.iter().all(|function| function.goroutine_in_register);
+    let door = |function: Function| Door {
+        name: function.name,
+        entry: function.passed,
+        returns: function.returns,
+        caught: None,
+    };
+    if known { found.into_iter().map(door).collect() } else { Vec::new() }
 }

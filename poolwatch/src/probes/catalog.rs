@@ -62,7 +62,7 @@ pub struct Probe {
 
 /// Every program, in the order in which they are attached: what ends a thing before what begins it,
 /// so that no answer falls into the gap between two attachments.
-pub const PROBES: [Probe; 19] = [
+pub const PROBES: [Probe; 22] = [
     Probe {
         name: "sock_receive",
         hook: Hook::Typed("sock_recv_length"),
@@ -214,6 +214,30 @@ pub const PROBES: [Probe; 19] = [
         needed: false,
         escalated: true,
         purpose: "the end of a TLS library's object",
+    },
+    Probe {
+        name: "plain_go_done",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "answers and requests on connections that Go encrypts",
+    },
+    Probe {
+        name: "plain_go_read",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "answers on connections that Go encrypts",
+    },
+    Probe {
+        name: "plain_go_write",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "requests on connections that Go encrypts",
     },
 ];
 

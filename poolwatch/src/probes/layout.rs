@@ -64,6 +64,8 @@ fn of(types: &Types) -> Result<Offsets> {
         registers_fourth: registers.fourth,
         registers_result: registers.result,
         registers_passed: registers.passed,
+        registers_second_of_go: registers.of_go.0,
+        registers_third_of_go: registers.of_go.1,
         registers_goroutine: registers.goroutine,
         sk_shutdown: field("sock", "sk_shutdown")?,
         sk_type: field("sock", "sk_type")?,
@@ -84,6 +86,7 @@ struct Registers {
     fourth: u32,
     result: u32,
     passed: u32,
+    of_go: (u32, u32),
     goroutine: u32,
 }
 
@@ -98,14 +101,9 @@ fn registers(types: &Types) -> Result<Registers> {
         }
     }
     let at = |name: &str| offset(types, "pt_regs", name);
-    Ok(Registers {
-        words,
-        number: 0,
-        fourth: at("r10")?,
-        result: at("ax")?,
-        passed: at("cx")?,
-        goroutine: at("r14")?,
-    })
+    let of_go = (at("bx")?, at("cx")?);
+    let (fourth, result, passed, goroutine) = (at("r10")?, at("ax")?, at("cx")?, at("r14")?);
+    Ok(Registers { words, number: 0, fourth, result, passed, of_go, goroutine })
 }
 
 /// arm64: `regs[0]` to `regs[3]`, and `syscallno`.
@@ -120,6 +118,7 @@ fn registers(types: &Types) -> Result<Registers> {
         fourth: words + 24,
         result: words,
         passed: words + 24,
+        of_go: (words + 8, words + 16),
         goroutine: words + 28 * 8,
     })
 }

@@ -13,6 +13,8 @@ use super::{
 pub struct Gate<'a> {
     /// The program at its entry.
     pub probe: &'static str,
+    /// The program where its result stands.
+    pub done: &'static str,
     /// Where its arguments are still as they were passed.
     pub entry: u64,
     /// Where its result stands.
@@ -36,7 +38,7 @@ impl Evidence {
         }
         let mut links = Vec::new();
         let attached = files.iter().try_for_each(|(file, gates)| {
-            let returns = gates.iter().flat_map(|gate| gate.returns.iter().map(|at| ("plain_done", *at)));
+            let returns = gates.iter().flat_map(|gate| gate.returns.iter().map(|at| (gate.done, *at)));
             let caught = gates.iter().filter_map(|gate| Some(("plain_returned", gate.caught?)));
             let entries = gates.iter().map(|gate| (gate.probe, gate.entry));
             let sites: Vec<(&str, u64)> = returns.chain(caught).chain(entries).collect();

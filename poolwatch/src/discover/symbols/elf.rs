@@ -13,7 +13,7 @@ use super::{
     CODE_BYTES, Door, Function, TABLE_BYTES, Unfound,
     pclntab::{Symbol, Table},
     returns::{self, Processor},
-    sites::sites,
+    sites::{passed_to_go, sites},
 };
 
 /// The section's names, without and with relocation.
@@ -122,6 +122,7 @@ impl<'data, R: ReadRef<'data>> Program<'data, R> {
         Ok(Function {
             name: symbol.name,
             entry,
+            passed: entry + passed_to_go(self.processor, code),
             returns: returns.into_iter().map(|at| entry + at).collect(),
             goroutine_in_register: returns::goroutine_in_register(self.processor, code),
         })

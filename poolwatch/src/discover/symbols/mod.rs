@@ -30,6 +30,8 @@ pub struct Function {
     pub name: String,
     /// Offset of its first instruction in the file.
     pub entry: u64,
+    /// Offset of an instruction little behind it, where its arguments are still in their registers.
+    pub passed: u64,
     /// Offsets of its return instructions in the file.
     pub returns: Vec<u64>,
     /// Its code finds its goroutine in the register that Go's own convention gives it since 1.17.

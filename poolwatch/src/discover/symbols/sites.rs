@@ -29,6 +29,8 @@ const ANY: Sites = Sites { entry: 0, returns: Vec::new() };
 
 /// Registers with the first four arguments, and the result.
 const PASSED: [Register; 4] = [Register::RDI, Register::RSI, Register::RDX, Register::RCX];
+/// The same of Go's functions, and the goroutine.
+const PASSED_TO_GO: [Register; 4] = [Register::RAX, Register::RBX, Register::RCX, Register::R14];
 const RESULT: [Register; 1] = [Register::RAX];
 /// Where the compiler's guard of the stack stands, in the segment FS.
 const GUARD: u64 = 0x28;
@@ -42,14 +44,18 @@ pub(super) fn sites(processor: Processor, code: &[u8]) -> Sites {
     }
 }
 
-fn x86(code: &[u8]) -> Option<Sites> {
-    let decoder = Decoder::with_ip(64, code, 0, DecoderOptions::NONE);
-    let body = Body { instructions: decoder.into_iter().collect(), end: code.len() as u64 };
-    if body.instructions.iter().any(|instruction| instruction.code() == Code::INVALID) {
-        return None;
+/// Where all calls of a function of Go pass, with what they were passed. One whose stack must grow passes twice.
+pub(super) fn passed_to_go(processor: Processor, code: &[u8]) -> u64 {
+    match processor {
+        Processor::X86 => Body::read(code).map_or(0, |body| body.entry(&body.targets(), &PASSED_TO_GO)),
+        Processor::Arm => 0,
     }
+}
+
+fn x86(code: &[u8]) -> Option<Sites> {
+    let body = Body::read(code)?;
     let targets = body.targets();
-    let entry = body.entry(&targets);
+    let entry = body.entry(&targets, &PASSED);
     let returns = if body.stays() { body.returns(&targets) } else { Vec::new() };
     // By the address that it returns to costs less than a step over each return, where the entry costs little.
     let dear = returns.iter().any(|at| body.at(*at).is_some_and(|instruction| !is_imitated(instruction)));
@@ -63,6 +69,14 @@ struct Body {
 }
 
 impl Body {
+    /// `None` when it cannot be decoded to its end.
+    fn read(code: &[u8]) -> Option<Self> {
+        let decoder = Decoder::with_ip(64, code, 0, DecoderOptions::NONE);
+        let body = Self { instructions: decoder.into_iter().collect(), end: code.len() as u64 };
+        let known = body.instructions.iter().all(|instruction| instruction.code() != Code::INVALID);
+        known.then_some(body)
+    }
+
     fn at(&self, at: u64) -> Option<&Instruction> {
         self.instructions.iter().find(|instruction| instruction.ip() == at)
     }
@@ -80,7 +94,7 @@ impl Body {
         })
     }
 
-    fn entry(&self, targets: &BTreeSet<u64>) -> u64 {
+    fn entry(&self, targets: &BTreeSet<u64>, passed: &[Register]) -> u64 {
         for instruction in &self.instructions {
             if instruction.ip() > 0 && targets.contains(&instruction.ip()) {
                 break;
@@ -88,7 +102,7 @@ impl Body {
             if is_imitated(instruction) {
                 return instruction.ip();
             }
-            if instruction.flow_control() != FlowControl::Next || writes(instruction, &PASSED) {
+            if instruction.flow_control() != FlowControl::Next || writes(instruction, passed) {
                 break;
             }
         }
