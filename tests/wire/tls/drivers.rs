@@ -57,6 +57,17 @@ const ASYNCPG: Through =
 const NODE_PG: Through =
     Through { name: "node-pg", library: "OpenSSL in the program, in memory", command: node };
 
+const PGX: Through = Through {
+    name: "pgx v5",
+    library: "Go's own",
+    command: || Ok(Command::new(place::target()?.join("go/tls_pgx"))),
+};
+const PGX_STRIPPED: Through = Through {
+    name: "pgx v5, stripped",
+    library: "Go's own",
+    command: || Ok(Command::new(place::target()?.join("go/stripped/tls_pgx"))),
+};
+
 /// Everything from the third step on is counted by both.
 fn counts_are_the_servers(through: &Through) -> Result<()> {
     let stand = Stand::start()?;
@@ -103,7 +114,7 @@ fn since(agent: &Agent, before: &Queries, wanted: u64) -> Result<Calls> {
 fn leave(through: &Through, server: u64, poolwatch: u64) -> Result<()> {
     let note = format!("{}; plaintext", through.library);
     let row = through.name.to_owned();
-    let name: String = through.name.replace([' ', '/'], "_");
+    let name: String = through.name.replace([' ', ','], "_");
     Row { section: "encrypted", row, server, poolwatch, verdict: "exact", note }.leave(&name)
 }
 
@@ -124,4 +135,6 @@ drivers! {
     psycopg2_counts: PSYCOPG2, Feature::PythonPool;
     asyncpg_counts: ASYNCPG, Feature::PythonPool;
     node_pg_counts: NODE_PG, Feature::Node;
+    pgx_counts: PGX, Feature::GoTls;
+    pgx_stripped_counts: PGX_STRIPPED, Feature::GoTls;
 }

@@ -129,7 +129,7 @@ pub fn wait_until_attached(agent: &Agent, attached: bool) -> Result<()> {
     let wanted = if attached { 1.0 } else { 0.0 };
     clock::until(ATTACHED, "probes in the TLS library", || {
         let page = agent.metrics()?;
-        let is = page.sum("poolwatch_probe_attached", &[("probe", "plain_read")]);
+        let is = page.sum("poolwatch_probe_attached", &[("probe", "plain_done")]);
         Ok(((is - wanted).abs() < 0.5).then_some(()))
     })
     .with_context(|| agent.errors())
