@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use poolwatch_ebpf::wire::{
     Close, ConnectFailed, Connection, Counter, Exec, Exit, Fork, Header, Kind, Open, Record, Request,
-    Secured, Startup, UNIX_PATH_LEN, Waiting, family,
+    Secured, Startup, UNIX_PATH_LEN, Waiting, by, family,
 };
 
 use crate::{
@@ -227,6 +227,20 @@ pub unsafe fn secured(c: &mut Connection, now: u64) {
         let record = entry.as_mut_ptr();
         header_beside(&raw mut (*record).header, Kind::Secured, c, now);
         (*record).by = c.secured as u32;
+        (*record).reserved = 0;
+        // Whoever can read it otherwise is to hear of it at once.
+        entry.submit(wake_for_new(now));
+    }
+}
+
+/// Its plaintext is seen from here on, where the TLS library takes and hands it over.
+#[inline(always)]
+pub unsafe fn plain(c: &mut Connection, now: u64) {
+    unsafe {
+        let Some(mut entry) = reserve::<Secured>() else { return };
+        let record = entry.as_mut_ptr();
+        header_beside(&raw mut (*record).header, Kind::Secured, c, now);
+        (*record).by = by::PLAIN;
         (*record).reserved = 0;
         entry.submit(wake());
     }

@@ -3,7 +3,7 @@
 use poolwatch_ebpf::wire::{Connection, Counter, call, ended_by, family, phase};
 
 use crate::{
-    emit,
+    binding, emit,
     kernel::{self, Registers},
     maps::{self, CONNECTIONS, INBOUND, STARTUPS},
     payload, queue,
@@ -70,6 +70,9 @@ pub fn forget(c: &mut Connection) {
     queue::forget_deep(c);
     if c.phase == phase::STARTUP {
         let _ = STARTUPS.remove(c.socket);
+    }
+    if c.plain != 0 {
+        binding::forget(c);
     }
     // It was read from before it was known for a connection.
     let _ = INBOUND.remove(c.socket);

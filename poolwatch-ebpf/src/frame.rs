@@ -34,8 +34,9 @@ pub fn is_client(letter: u8) -> bool {
     letter >= 64 && letter < 128 && CLIENT >> (letter - 64) & 1 == 1
 }
 
+/// A letter that a server may begin a message with.
 #[inline(always)]
-fn is_server(letter: u8) -> bool {
+pub fn is_server(letter: u8) -> bool {
     (letter >= 64 && letter < 128 && SERVER >> (letter - 64) & 1 == 1) || (letter >= b'1' && letter <= b'3')
 }
 

@@ -6,6 +6,7 @@
 #![no_main]
 #![allow(clippy::missing_safety_doc, reason = "every function here runs under the kernel's verifier")]
 
+mod binding;
 mod capture;
 mod demand;
 mod emit;
@@ -16,8 +17,10 @@ mod hello;
 mod inbound;
 mod kernel;
 mod maps;
+mod messages;
 mod opening;
 mod payload;
+mod plain;
 mod probes;
 mod queue;
 mod registers;

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
-    btf_maps::{Array, HashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
 use poolwatch_ebpf::wire::{
@@ -10,7 +10,12 @@ use poolwatch_ebpf::wire::{
     Waiting,
 };
 
-use crate::{route::Head, walk::Walk};
+use crate::{
+    binding::{Bound, Heard, Object, Speaker},
+    plain::Inside,
+    route::Head,
+    walk::Walk,
+};
 
 const LAZY: usize = BPF_F_NO_PREALLOC as usize;
 
@@ -71,6 +76,28 @@ pub static INBOUND: HashMap<u64, Inbound, 32_768, LAZY> = HashMap::new();
 /// What does not fit counts as `ThreadsFull`.
 #[btf_map]
 pub static THREADS: HashMap<u32, Thread, 16_384, LAZY> = HashMap::new();
+
+/// Calls of TLS libraries that threads are in; an entry leaves with the call or its thread. What does not fit counts as
+/// `ThreadsFull`.
+#[btf_map]
+pub static INSIDE: HashMap<u64, Inside, 16_384, LAZY> = HashMap::new();
+
+/// Objects of TLS libraries; an entry leaves with its object or connection, and with those that nobody used for longest.
+/// One that is missed is bound again.
+#[btf_map]
+pub static OBJECTS: LruHashMap<Object, Bound, 16_384> = LruHashMap::new();
+
+/// Whose plaintext connections have, by socket; an entry leaves with its connection.
+#[btf_map]
+pub static SPEAKERS: HashMap<u64, Speaker, 32_768, LAZY> = HashMap::new();
+
+/// What threads received on encrypted connections and nobody is known to have deciphered.
+#[btf_map]
+pub static HEARD: LruHashMap<u64, Heard, 1_024> = LruHashMap::new();
+
+/// StartupMessages of objects that are not bound yet. One that is missed leaves its connection without names.
+#[btf_map]
+pub static SPOKEN: LruHashMap<Object, Startup, 256> = LruHashMap::new();
 
 /// Processes that are listed, denied or hold connections; an entry leaves with the process.
 #[btf_map]
@@ -160,6 +187,9 @@ pub static OFFSETS: Offsets = Offsets {
     registers_number: 0,
     registers_fourth: 0,
     registers_result: 0,
+    registers_passed: 0,
+    registers_second_of_go: 0,
+    registers_third_of_go: 0,
     registers_goroutine: 0,
     sk_shutdown: 0,
     tcp_copied: 0,

@@ -136,6 +136,12 @@ unsafe fn begins_startup(sk: u64, length: u64, registers: Option<Registers>) -> 
     if take == 0 || !unsafe { kernel::copy_user(b.as_mut_ptr(), take as u32, walk.at) } {
         return false;
     }
+    is_startup(b, take)
+}
+
+/// So many first bytes are those of one of the packets that open a connection.
+#[inline(always)]
+pub fn is_startup(b: [u8; 8], take: u64) -> bool {
     // The length is below 10,001, and behind it stand 3.x or one of the codes 0x04d2162e to …30.
     let short = b[0] == 0 && b[1] == 0 && b[2] <= 0x27;
     let version = b[4] == 0 && (take < 6 || b[5] == 3) && (take < 7 || b[6] == 0);

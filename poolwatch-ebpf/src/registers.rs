@@ -99,4 +99,42 @@ impl Registers {
     pub fn fourth(&self) -> u64 {
         read(self.address + offset!(registers_fourth) as u64, 0)
     }
+
+    /// Of a thread that runs Go.
+    #[inline(always)]
+    pub fn goroutine(&self) -> u64 {
+        read(self.address + offset!(registers_goroutine) as u64, 0)
+    }
+}
+
+/// What was passed to a C function that a thread of the observed process is entering.
+#[derive(Clone, Copy)]
+pub struct Passed(Registers);
+
+impl Passed {
+    /// From a `struct pt_regs`. The first three are passed as a system call's are.
+    #[inline(always)]
+    pub fn at(address: u64) -> Self {
+        Self(Registers { address, words: read(address + offset!(registers) as u64, [0; 4]) })
+    }
+
+    #[inline(always)]
+    pub fn first(&self) -> u64 {
+        self.0.first()
+    }
+
+    #[inline(always)]
+    pub fn second(&self) -> u64 {
+        self.0.second()
+    }
+
+    #[inline(always)]
+    pub fn third(&self) -> u64 {
+        self.0.third()
+    }
+
+    #[inline(always)]
+    pub fn fourth(&self) -> u64 {
+        read(self.0.address + offset!(registers_passed) as u64, 0)
+    }
 }

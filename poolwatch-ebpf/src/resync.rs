@@ -24,9 +24,25 @@ pub unsafe fn tail(c: &mut Connection, w: &mut Walk, registers: &Registers, form
     w.vectors = 0;
     w.messages_left = 0;
     w.left = length;
-    if !payload::point(w, &mut c.rx, registers, form) {
-        return;
+    if payload::point(w, &mut c.rx, registers, form) {
+        unsafe { look(c, w) };
     }
+}
+
+/// Looks at the end of one buffer.
+#[inline(always)]
+pub unsafe fn tail_of(c: &mut Connection, w: &mut Walk, buffer: u64, length: u64) {
+    w.at = buffer;
+    w.end = buffer + length;
+    w.vectors = 0;
+    w.messages_left = 0;
+    w.left = 0;
+    unsafe { look(c, w) };
+}
+
+/// Looks at the end of what the walk points at.
+#[inline(always)]
+unsafe fn look(c: &mut Connection, w: &mut Walk) {
     let mut segment = 0;
     while segment < SEGMENTS {
         if w.left == 0 {

@@ -93,7 +93,7 @@ fn half<const SERVER_SENT: bool>(c: &mut Connection) -> &mut Half {
 
 /// Where the next record begins is not known.
 #[inline(always)]
-fn lose(half: &mut Half) {
+pub fn lose(half: &mut Half) {
     half.lost = 1;
     half.remaining = 0;
     half.header_len = 0;

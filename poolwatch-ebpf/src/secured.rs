@@ -143,6 +143,17 @@ unsafe fn look(c: &mut Connection, sk: u64, length: u64, caller: Caller) -> Opti
     Some(())
 }
 
+/// What comes next begins a turn: its plaintext was read until now, or is from now on.
+#[inline(always)]
+pub fn anew(c: &mut Connection) {
+    sealed::lose(&mut c.sealed_tx);
+    sealed::lose(&mut c.sealed_rx);
+    c.first_byte = 0;
+    c.read = 0;
+    c.told_read = 0;
+    c.longest = 0;
+}
+
 /// A connection turns out to be encrypted: since before the probes, or from its first byte on.
 #[inline(always)]
 pub unsafe fn found(c: &mut Connection, sk: u64, now: u64) {

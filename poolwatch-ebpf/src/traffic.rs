@@ -1,14 +1,14 @@
 //! What both tiers do with a socket call once they know the socket: find the connection, frame.
 
-use poolwatch_ebpf::wire::{Connection, Counter, call, ended_by, family};
+use poolwatch_ebpf::wire::{Connection, Counter, call, family};
 
 use crate::{
-    demand, emit, ending, filter, frame, inbound,
+    binding, emit, ending, frame, inbound,
     kernel::{self, Caller, Registers},
     maps::{self, CHUNKS, CONNECTIONS},
-    opening, payload, resync, ring, secured,
+    messages, opening, payload, resync, ring, secured,
     stranger::{self, Mark, Way},
-    walk::{State, Walk, done},
+    walk::Walk,
 };
 
 /// `MSG_PEEK`: the bytes will be read again.
@@ -16,9 +16,6 @@ pub const PEEK: u64 = 2;
 /// `MSG_TRUNC`: TCP throws the bytes away instead of handing them over.
 /// Source: <https://man7.org/linux/man-pages/man7/tcp.7.html>.
 const TRUNC: u64 = 0x20;
-/// Malformed messages after which an unproven socket is given up.
-const STRIKES: u8 = 3;
-
 /// A client sent bytes.
 #[inline(always)]
 pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Caller) -> Option<()> {
@@ -41,6 +38,12 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
         }
         c.pid = kernel::pid();
         c.sender = kernel::thread();
+        if c.secured != 0 {
+            binding::called(c, sk, false, result as u64, caller);
+            if c.plain != 0 {
+                return None;
+            }
+        }
         let unread = c.midstream != 0 && c.ready == 0;
         if (c.secured != 0 || unread)
             && secured::turn_sent(socket, kernel::number(sk), result as u64, messages, caller.address()) != 0
@@ -55,26 +58,7 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
         if !point(walk, c, registers, messages, false, true) {
             return None;
         }
-        if c.tx.lost != 0 {
-            c.tx.lost = 0;
-            c.sending = 0;
-            c.sending_bytes = 0;
-            c.sending_executes = 0;
-            c.asking = 0;
-        }
-        if c.sending == 0 && c.queue_head == c.queue_tail && c.early == 0 {
-            // Once it serves, it does.
-            c.serves |= (c.serves == 0 && filter::serves(c.pid)) as u8;
-            c.beginning = c.serves;
-        }
-        let mut state = State { connection, walk, chunk };
-        kernel::repeat(maps::hops(), frame::step_client, &mut state);
-        demand::begins(&mut *connection, walk, result as u32);
-        // A message that was sent in part ends its sendmmsg, without an error.
-        if walk.partial != 0 {
-            payload::last_of_vector(&mut (*connection).tx);
-        }
-        after_sent(&mut *connection, walk)
+        messages::sent(connection, walk, chunk, result as u32)
     }
 }
 
@@ -92,48 +76,6 @@ unsafe fn first_contact(
         mark.set();
     }
     connection
-}
-
-#[inline(always)]
-unsafe fn after_sent(c: &mut Connection, w: &Walk) -> Option<()> {
-    match w.done {
-        done::GONE => return None,
-        done::MALFORMED => {
-            maps::count(Counter::ClientUnparsed);
-            unsafe { malformed(c, w) };
-        }
-        done::UNREAD => {
-            maps::count(Counter::PayloadUnread);
-            frame::lose_client(c);
-        }
-        done::NO if !w.exhausted() => {
-            maps::count(Counter::WalkCapped);
-            frame::lose_client(c);
-        }
-        _ => {}
-    }
-    if c.ending & ended_by::TERMINATE as u8 != 0 && c.family == family::UNIX {
-        unsafe { ending::end(c, ended_by::TERMINATE, 0) };
-    }
-    Some(())
-}
-
-/// Bytes that no client of PostgreSQL sends: TLS on an older connection, or another protocol.
-#[inline(always)]
-unsafe fn malformed(c: &mut Connection, w: &Walk) {
-    frame::lose_client(c);
-    if c.proven != 0 && c.midstream == 0 {
-        return;
-    }
-    c.strikes += 1;
-    if c.proven == 0 && c.strikes >= STRIKES {
-        maps::count(Counter::Rejected);
-        ending::forget(c);
-        return;
-    }
-    if c.proven != 0 && c.ready == 0 && c.strikes >= STRIKES && c.secured == 0 {
-        unsafe { secured::found(c, w.sk, w.now) };
-    }
 }
 
 /// A client received bytes.
@@ -169,7 +111,10 @@ pub unsafe fn received(
         }
         c.reader = kernel::thread() as u32;
         if c.secured != 0 {
-            secured::turn_received(socket, kernel::number(sk), result as u64, messages, caller.address());
+            binding::called(c, sk, true, result as u64, caller);
+            if c.plain == 0 {
+                secured::turn_received(socket, kernel::number(sk), result as u64, messages, caller.address());
+            }
             return None;
         }
         let chunk = CHUNKS.get_ptr_mut(0)?.cast::<u8>();
@@ -189,19 +134,8 @@ pub unsafe fn received(
         if c.awaiting != 0 && !answered(c, walk) {
             return None;
         }
-        if c.rx.lost == 0 {
-            let mut state = State { connection, walk, chunk };
-            kernel::repeat(maps::hops(), frame::step_server, &mut state);
-            let c = &mut *connection;
-            if walk.done == done::ALL || (walk.done == done::NO && walk.exhausted()) {
-                return Some(());
-            }
-            maps::count(match walk.done {
-                done::MALFORMED => Counter::ServerUnparsed,
-                done::UNREAD => Counter::PayloadUnread,
-                _ => Counter::WalkCapped,
-            });
-            frame::lose_server(c);
+        if messages::received(connection, walk, chunk) {
+            return Some(());
         }
         let c = &mut *connection;
         c.received += result as u64;

@@ -12,7 +12,7 @@ use poolwatch::{
     agent::{self, Job},
     check,
     clock::Clock,
-    config::{self, Command, Config, LogFormat, LogSettings, Output, Probes, Tls},
+    config::{self, Command, Config, LogFormat, LogSettings, Output, Probes},
     discover::{self, Kind},
     export::access::Access,
     probes::{Refusal, Wanted, Watch, catalog::Tier},
@@ -84,9 +84,8 @@ async fn serve(config: Config, access: Access, record: Option<PathBuf>) -> Resul
     let children = config.targets.follow_children;
     let watch = if config.targets.pids.is_empty() { Watch::All } else { Watch::Listed { children } };
     let export = config.export(Clock::start());
-    let Config { ring_bytes, sql, evidence, cri, .. } = config;
-    let turns = config.tls != Tls::Off;
-    let wanted = Wanted { tier, watch, ring_bytes, sql, turns, evidence };
+    let Config { ring_bytes, sql, evidence, tls, cri, .. } = config;
+    let wanted = Wanted { tier, watch, ring_bytes, sql, evidence, tls };
     let job =
         Job { targets: config.targets, wanted, cri, settings: config.inference, export, access, record };
     agent::run(job, listener, stop()?).await

@@ -34,6 +34,8 @@ pub enum Feature {
     GoDrivers,
     /// One of them linked in other ways, and `strip`.
     GoLinked,
+    /// The program of `apps/go` that encrypts, which set-up builds, with and without its symbols.
+    GoTls,
     /// ruby with its package pg.
     RubyPg,
     /// php with `pdo_pgsql`.
@@ -119,6 +121,7 @@ pub fn lack(feature: Feature) -> Option<String> {
         Feature::GoLinked => lack_built("go/pie/wire_pq")
             .or_else(|| lack_built("go/external/wire_pq"))
             .or_else(|| lack_program("strip")),
+        Feature::GoTls => lack_built("go/tls_pgx").or_else(|| lack_built("go/stripped/tls_pgx")),
         Feature::RubyPg => lack_answer("ruby", &["-e", "require 'pg'"]),
         Feature::PhpPgsql => lack_answer("php", &["-r", "exit(extension_loaded('pdo_pgsql') ? 0 : 1);"]),
         Feature::Libpq => lack_built("c/wire_libpq"),

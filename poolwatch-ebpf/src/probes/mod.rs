@@ -2,6 +2,7 @@
 
 mod borrow;
 mod call;
+mod plain;
 mod process;
 mod sock;
 mod state;

@@ -7,7 +7,7 @@ use poolwatch_ebpf::wire::{Counter, standing, watch};
 use crate::{
     emit, filter,
     kernel::{self, argument},
-    maps::{self, PROCESSES, THREADS},
+    maps::{self, INSIDE, PROCESSES, THREADS},
 };
 
 /// `sched_process_fork(struct task_struct *parent, struct task_struct *child)`
@@ -61,6 +61,9 @@ unsafe fn try_process_exit(task: u64) -> Option<()> {
     let _ = THREADS.remove(kernel::task_pid(task));
     let pid = kernel::task_tgid(task);
     let bits = filter::standing_of(pid);
+    if bits & standing::PLAIN != 0 {
+        let _ = INSIDE.remove(u64::from(pid) << 32 | u64::from(kernel::task_pid(task)));
+    }
     // The count was lowered before the tracepoint: zero means that this was the last thread.
     if bits == 0 || kernel::live_threads(task) > 0 {
         return None;

@@ -10,9 +10,11 @@ pub mod by {
     pub const GSS: u32 = 2;
     /// Nothing: io_uring moves its bytes, and where they lie is not seen.
     pub const IO_URING: u32 = 3;
+    /// TLS still, but its plaintext is seen from here on.
+    pub const PLAIN: u32 = 4;
 }
 
-/// From here on the connection's messages cannot be read.
+/// From here on the connection's messages cannot be read, or can again.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Secured {

@@ -70,6 +70,12 @@ pub struct Offsets {
     pub registers_fourth: u32,
     /// `pt_regs`: the register with a Go function's first argument and result
     pub registers_result: u32,
+    /// `pt_regs`: the register with a C function's fourth argument
+    pub registers_passed: u32,
+    /// `pt_regs`: the registers with a Go function's second and third arguments
+    pub registers_second_of_go: u32,
+    /// See above.
+    pub registers_third_of_go: u32,
     /// `pt_regs`: the register in which Go keeps the goroutine
     pub registers_goroutine: u32,
     /// `sock.sk_shutdown`
@@ -149,10 +155,14 @@ pub mod standing {
     pub const SERVES: u32 = 8;
     /// Its threads' waits are told.
     pub const PRESSED: u32 = 16;
+    /// Probes are attached in its TLS library.
+    pub const PLAIN: u32 = 32;
+    /// With [`PLAIN`]: that library is Go's own, and calls are goroutines'.
+    pub const GO: u32 = 64;
 }
 
 #[cfg(feature = "user")]
 // SAFETY: repr(C), only integers, no padding.
 unsafe impl aya::Pod for Offsets {}
 
-const _: () = assert!(size_of::<Offsets>() == 40 * 4);
+const _: () = assert!(size_of::<Offsets>() == 43 * 4);

@@ -71,6 +71,7 @@ impl Watcher {
         {
             self.admit(&seen, events);
             self.part_from_lender(pid, events);
+            self.part_from_library(pid);
         }
     }
 

@@ -1,6 +1,8 @@
 //! The connections and processes that the agent has told the core of, with what the core must not
 //! know: inodes, what a scan saw last.
 
+use std::collections::BTreeSet;
+
 use crate::event::{HashMap, ProcessId, Server, SocketId};
 
 /// Connections remembered at once; further ones are told but not scanned, and counted.
@@ -17,6 +19,8 @@ pub struct KnownConnection {
     pub server: Server,
     /// Lost records that the core was told of.
     pub missed: u32,
+    /// Process that encrypts it by TLS; 0 = none does.
+    pub encrypts: u32,
 }
 
 /// Everything that was told and has not ended.
@@ -52,6 +56,11 @@ impl Known {
         let mut sockets: Vec<SocketId> = self.connections.keys().copied().collect();
         sockets.sort_unstable();
         sockets
+    }
+
+    /// Processes that encrypt a connection by TLS.
+    pub fn encrypting(&self) -> BTreeSet<u32> {
+        self.connections.values().map(|known| known.encrypts).filter(|pid| *pid != 0).collect()
     }
 
     /// UNIX connections by process and inode.

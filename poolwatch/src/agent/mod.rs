@@ -9,6 +9,7 @@ mod containers;
 mod introduction;
 mod known;
 mod lenders;
+mod plaintext;
 pub mod porch;
 mod pressure;
 mod scan;
@@ -31,7 +32,7 @@ use tokio::{
 use self::{containers::Containers, porch::Porch, told::Told, watcher::Watcher};
 use crate::{
     clock,
-    config::{Cri, Evidence, Targets},
+    config::{Cri, Evidence, Targets, Tls},
     event::{Event, ProcessId, SocketId, Time},
     export::{ExportSettings, Exporter, Question, access::Access, door::Ask},
     infer::{Core, settings::Settings},
@@ -112,7 +113,7 @@ struct Agent {
 
 impl Agent {
     fn begin(job: Job, attached: Attached, containers: Containers) -> Result<Self> {
-        let evidence = job.wanted.evidence;
+        let (evidence, tls) = (job.wanted.evidence, job.wanted.tls);
         let Job { targets, settings, export, record, .. } = job;
         let exit_with_pid = targets.exit_with_pid;
         let recording = record.map(|path| begin_recording(&path, &export, &settings)).transpose()?;
@@ -128,7 +129,7 @@ impl Agent {
         }
         tracing::info!(tier = %attached.tier, "probes attached");
         let mut agent = Self {
-            watcher: Watcher::new(attached, targets, evidence, containers)?,
+            watcher: Watcher::new(attached, targets, (evidence, tls), containers)?,
             told: Told::new(Core::new(settings), Exporter::new(export)),
             recording,
             events: vec![Event::Probes(states)],
@@ -144,7 +145,7 @@ impl Agent {
         }
         agent.events.push(Event::Ready { at: clock::now() });
         agent.tell()?;
-        privilege::drop_others(evidence != Evidence::Off)?;
+        privilege::drop_others(evidence != Evidence::Off || tls == Tls::Auto)?;
         Ok(agent)
     }
 
@@ -254,6 +255,7 @@ impl Agent {
             }
         }
         self.watcher.press(&self.told.pressed(), &mut self.events);
+        self.watcher.read_plain(&mut self.events);
         self.tell()
     }
 

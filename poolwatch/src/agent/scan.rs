@@ -99,6 +99,7 @@ impl Watcher {
             if self.known.process(process.pid) == Some(process) {
                 self.listed.remove(&process.pid);
                 self.pressure.part(process.pid);
+                self.plaintext.part(process.pid, &mut self.pressure.evidence);
                 self.containers.part(process.pid);
                 self.known.part(process);
                 events.push(Event::Exit { process, at });

@@ -10,11 +10,12 @@ use anyhow::Result;
 use super::{
     containers::Containers,
     known::{Known, KnownConnection},
+    plaintext::Plaintext,
     pressure::Pressure,
 };
 use crate::{
     clock,
-    config::{Evidence, Targets},
+    config::{Evidence, Targets, Tls},
     discover::{self, By, UnixSockets},
     event::{Event, ProcessId, SocketId, Time},
     intake::{Intake, Sighting},
@@ -42,6 +43,7 @@ pub struct Watcher {
     /// What encrypted connections do is told.
     turns: bool,
     log: ProbeLog,
+    pub(super) plaintext: Plaintext,
     // Detaches when dropped.
     pub(super) pressure: Pressure,
 }
@@ -51,7 +53,12 @@ impl Watcher {
     ///
     /// # Errors
     /// When the kernel side's maps cannot be written.
-    pub fn new(attached: Attached, targets: Targets, when: Evidence, containers: Containers) -> Result<Self> {
+    pub fn new(
+        attached: Attached,
+        targets: Targets,
+        (when, tls): (Evidence, Tls),
+        containers: Containers,
+    ) -> Result<Self> {
         let Attached { evidence, ring, maps, tier, turns, log, .. } = attached;
         let mut watcher = Self {
             intake: Intake::new(ring),
@@ -67,6 +74,7 @@ impl Watcher {
             refused: 0,
             turns,
             log,
+            plaintext: Plaintext::new(tls),
             pressure: Pressure::new(when, evidence),
         };
         for pid in watcher.everybody() {
@@ -140,7 +148,8 @@ impl Watcher {
         self.tell_failures(socket.server.port());
         let process = self.holder(id, socket.process);
         let (inode, server) = (socket.inode, socket.server.clone());
-        self.known.open(id, KnownConnection { process, inode, server: server.clone(), missed: 0 });
+        let known = KnownConnection { process, inode, server: server.clone(), missed: 0, encrypts: 0 };
+        self.known.open(id, known);
         events.push(Event::Open {
             socket: id,
             process,
@@ -188,7 +197,8 @@ impl Watcher {
                 self.tell_failures(server.port());
                 let (process, server) = (*process, server.clone());
                 let inode = inode.unwrap_or(0);
-                self.known.open(*socket, KnownConnection { process, inode, server, missed: 0 });
+                let known = KnownConnection { process, inode, server, missed: 0, encrypts: 0 };
+                self.known.open(*socket, known);
             }
             Event::ConnectFailed { process, .. } if !self.introduce(*process, Some(&comm), events) => return,
             Event::Request(request) => {
@@ -200,8 +210,12 @@ impl Watcher {
                     return;
                 }
             }
-            Event::Startup { socket, .. } | Event::Secured { socket, .. } => {
+            Event::Startup { socket, .. } => self.tell_missed(*socket, missed, time, events),
+            Event::Secured { socket, by, .. } => {
                 self.tell_missed(*socket, missed, time, events);
+                if by == "tls" {
+                    self.encrypts(*socket, pid);
+                }
             }
             Event::Close { socket, .. } => {
                 self.tell_missed(*socket, missed, time, events);
@@ -212,6 +226,7 @@ impl Watcher {
             Event::Exit { process, .. } => {
                 self.listed.remove(&process.pid);
                 self.pressure.part(process.pid);
+                self.plaintext.part(process.pid, &mut self.pressure.evidence);
                 self.containers.part(process.pid);
                 self.known.part(*process);
             }

@@ -102,6 +102,6 @@ pub fn program(pid: u32) -> Option<ProgramId> {
     std::fs::metadata(format!("/proc/{pid}/exe")).ok().as_ref().map(identity)
 }
 
-fn identity(file: &Metadata) -> ProgramId {
+pub(super) fn identity(file: &Metadata) -> ProgramId {
     (file.dev(), file.ino(), file.size(), file.ctime())
 }

@@ -22,6 +22,7 @@ mod service;
 mod socket;
 pub mod symbols;
 mod table;
+pub mod tls;
 mod trouble;
 mod unix;
 

@@ -150,13 +150,13 @@ pub enum Event {
         /// A replication connection: recognised, never part of a pool.
         replication: bool,
     },
-    /// A connection cannot be read any more.
+    /// A connection cannot be read any more, or can again.
     Secured {
         /// The connection.
         socket: SocketId,
         /// When.
         at: Time,
-        /// `tls` or `gss`.
+        /// `tls`, `gss` or `io_uring`; `plain` = TLS hides it no longer, since its library is seen.
         by: String,
     },
     /// A query of which statements follow; told anew when [`QUERIES`] others were told since.

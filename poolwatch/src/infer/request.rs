@@ -62,12 +62,21 @@ impl Core {
         self.step(socket, facts, |connection| connection.lose(at));
     }
 
-    /// A connection cannot be read any more. One that is opening stays so: TLS does not hide when its startup ends.
+    /// A connection cannot be read any more, or can again. One that is opening stays so: TLS does not hide when its startup
+    /// ends.
     pub(super) fn hide(&mut self, socket: SocketId, by: &str, at: Time, facts: &mut Vec<Fact>) {
         let Some(member) = self.members.get_mut(&socket) else {
             self.books.misread("unknown_connection");
             return;
         };
+        if by == "plain" {
+            if let Some(reason) = member.connection.hidden.take()
+                && let Some(pool) = member.pool.and_then(|pool| self.pools.get_mut(pool))
+            {
+                pool.hidden.show(reason);
+            }
+            return;
+        }
         if member.connection.hidden.is_none() {
             let reason = reason(by);
             member.connection.hidden = Some(reason);

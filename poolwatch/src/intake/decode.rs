@@ -250,6 +250,7 @@ fn secured(record: &Secured) -> Result<Event, Unreadable> {
         by::TLS => "tls",
         by::GSS => "gss",
         by::IO_URING => "io_uring",
+        by::PLAIN => "plain",
         _ => return Err(Unreadable::Field),
     };
     Ok(Event::Secured { socket: SocketId(record.header.socket), at: record.header.time, by: by.to_owned() })

@@ -27,7 +27,7 @@ pub struct Place<'a> {
 const PROCESSES: usize = 256;
 
 /// A probe in a program, to detach it.
-type Link = (&'static Probe, UProbeLinkId);
+pub(super) type Link = (&'static Probe, UProbeLinkId);
 
 impl Evidence {
     /// Attaches in a process's program: on returns first, so that whoever is told to ask is told to be answered.
@@ -59,12 +59,22 @@ impl Evidence {
     }
 
     fn attach_at(&mut self, name: &str, pid: u32, at: u64, links: &mut Vec<Link>) -> Result<(), Outcome> {
+        self.attach_in(name, pid, &Path::new("/proc").join(pid.to_string()).join("exe"), at, links)
+    }
+
+    /// Attaches at an offset of a file, for one process.
+    pub(super) fn attach_in(
+        &mut self,
+        name: &str,
+        pid: u32,
+        file: &Path,
+        at: u64,
+        links: &mut Vec<Link>,
+    ) -> Result<(), Outcome> {
         let missing = || Outcome::Failed("the object has no such program".to_owned());
         let probe = PROBES.iter().find(|probe| probe.name == name).ok_or_else(missing)?;
         let scope = NonZeroU32::new(pid).map(UProbeScope::OneProcess).ok_or_else(missing)?;
-        let link = self.with_program(probe, |program| {
-            program.attach(at, Path::new(&format!("/proc/{pid}/exe")), scope)
-        })?;
+        let link = self.with_program(probe, |program| program.attach(at, file, scope))?;
         links.push((probe, link));
         Ok(())
     }
@@ -78,7 +88,7 @@ impl Evidence {
         }
     }
 
-    fn take_off(&mut self, links: Vec<Link>) {
+    pub(super) fn take_off(&mut self, links: Vec<Link>) {
         for (probe, link) in links {
             // The probes of a program that ended are gone already.
             if let Err(outcome) = self.with_program(probe, |program| program.detach(link)) {

@@ -29,6 +29,8 @@ pub enum Hook {
     Raw(&'static str),
     /// Functions of a process's own program.
     Function,
+    /// Functions of the TLS library that a process uses; `true` = where they return to.
+    Library(bool),
 }
 
 impl Hook {
@@ -36,7 +38,7 @@ impl Hook {
     pub fn name(self) -> String {
         match self {
             Self::Typed(name) | Self::Raw(name) => format!("tracepoint {name}"),
-            Self::Function => "uprobes".to_owned(),
+            Self::Function | Self::Library(_) => "uprobes".to_owned(),
         }
     }
 }
@@ -52,7 +54,7 @@ pub struct Probe {
     pub tier: Option<Tier>,
     /// Without it nothing can be seen.
     pub needed: bool,
-    /// Attached only while somebody wants to know what threads wait for.
+    /// Attached only while somebody wants to know: what threads wait for, what a TLS library is handed.
     pub escalated: bool,
     /// What is lost without it.
     pub purpose: &'static str,
@@ -60,7 +62,7 @@ pub struct Probe {
 
 /// Every program, in the order in which they are attached: what ends a thing before what begins it,
 /// so that no answer falls into the gap between two attachments.
-pub const PROBES: [Probe; 12] = [
+pub const PROBES: [Probe; 22] = [
     Probe {
         name: "sock_receive",
         hook: Hook::Typed("sock_recv_length"),
@@ -156,6 +158,86 @@ pub const PROBES: [Probe; 12] = [
         needed: false,
         escalated: true,
         purpose: "when they get a connection",
+    },
+    Probe {
+        name: "plain_done",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "answers and requests on encrypted connections",
+    },
+    Probe {
+        name: "plain_returned",
+        hook: Hook::Library(true),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "the same, of libraries whose functions return in many ways",
+    },
+    Probe {
+        name: "plain_read",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "answers on encrypted connections",
+    },
+    Probe {
+        name: "plain_read_ex",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "the same",
+    },
+    Probe {
+        name: "plain_write",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "requests on encrypted connections",
+    },
+    Probe {
+        name: "plain_write_ex",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "the same",
+    },
+    Probe {
+        name: "plain_freed",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "the end of a TLS library's object",
+    },
+    Probe {
+        name: "plain_go_done",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "answers and requests on connections that Go encrypts",
+    },
+    Probe {
+        name: "plain_go_read",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "answers on connections that Go encrypts",
+    },
+    Probe {
+        name: "plain_go_write",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "requests on connections that Go encrypts",
     },
 ];
 

@@ -28,11 +28,20 @@ pub struct Evidence {
     attached: Vec<(&'static Probe, RawTracePointLinkId)>,
     /// In pools' libraries, by process.
     pub(super) borrowers: BTreeMap<u32, Vec<(&'static Probe, UProbeLinkId)>>,
+    /// In TLS libraries, by process.
+    pub(super) libraries: BTreeMap<u32, Vec<(&'static Probe, UProbeLinkId)>>,
 }
 
 impl Evidence {
     pub(super) const fn new(ebpf: Ebpf, states: Vec<ProbeState>) -> Self {
-        Self { ebpf, states, news: false, attached: Vec::new(), borrowers: BTreeMap::new() }
+        Self {
+            ebpf,
+            states,
+            news: false,
+            attached: Vec::new(),
+            borrowers: BTreeMap::new(),
+            libraries: BTreeMap::new(),
+        }
     }
 
     /// What became of each probe, in the catalogue's order, if that changed since the last call.
@@ -47,7 +56,7 @@ impl Evidence {
 
     /// Attaches those that wait for it. What fails is said by [`Self::take_news`], and not tried again.
     pub fn attach(&mut self) {
-        for probe in PROBES.iter().filter(|probe| probe.escalated && probe.hook != Hook::Function) {
+        for probe in PROBES.iter().filter(|probe| probe.escalated && matches!(probe.hook, Hook::Raw(_))) {
             if self.state(probe).is_none_or(|state| *state != verdict::state(probe, &Outcome::Calm)) {
                 continue;
             }

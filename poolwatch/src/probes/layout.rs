@@ -63,6 +63,9 @@ fn of(types: &Types) -> Result<Offsets> {
         registers_number: registers.number,
         registers_fourth: registers.fourth,
         registers_result: registers.result,
+        registers_passed: registers.passed,
+        registers_second_of_go: registers.of_go.0,
+        registers_third_of_go: registers.of_go.1,
         registers_goroutine: registers.goroutine,
         sk_shutdown: field("sock", "sk_shutdown")?,
         sk_type: field("sock", "sk_type")?,
@@ -76,12 +79,14 @@ fn of(types: &Types) -> Result<Offsets> {
     })
 }
 
-/// Where a system call's number and arguments, and what Go passes, lie in `struct pt_regs`.
+/// Where a system call's number and arguments, and what C and Go pass, lie in `struct pt_regs`.
 struct Registers {
     words: u32,
     number: u32,
     fourth: u32,
     result: u32,
+    passed: u32,
+    of_go: (u32, u32),
     goroutine: u32,
 }
 
@@ -96,7 +101,9 @@ fn registers(types: &Types) -> Result<Registers> {
         }
     }
     let at = |name: &str| offset(types, "pt_regs", name);
-    Ok(Registers { words, number: 0, fourth: at("r10")?, result: at("ax")?, goroutine: at("r14")? })
+    let of_go = (at("bx")?, at("cx")?);
+    let (fourth, result, passed, goroutine) = (at("r10")?, at("ax")?, at("cx")?, at("r14")?);
+    Ok(Registers { words, number: 0, fourth, result, passed, of_go, goroutine })
 }
 
 /// arm64: `regs[0]` to `regs[3]`, and `syscallno`.
@@ -105,7 +112,15 @@ fn registers(types: &Types) -> Result<Registers> {
 fn registers(types: &Types) -> Result<Registers> {
     let words = offset(types, "pt_regs", "regs")?;
     let number = offset(types, "pt_regs", "syscallno")?;
-    Ok(Registers { words, number, fourth: words + 24, result: words, goroutine: words + 28 * 8 })
+    Ok(Registers {
+        words,
+        number,
+        fourth: words + 24,
+        result: words,
+        passed: words + 24,
+        of_go: (words + 8, words + 16),
+        goroutine: words + 28 * 8,
+    })
 }
 
 /// Byte offset of a field.

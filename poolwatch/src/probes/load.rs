@@ -19,6 +19,7 @@ use super::{
     log::{self, ProbeLog},
     maps::Maps,
     verdict::{self, Outcome},
+    wanted::{Wanted, Watch},
 };
 use crate::{config, event::ProbeState};
 
@@ -33,35 +34,6 @@ const NO_TEXT_QUARTERS: u64 = 3;
 
 /// Ring of a survey: nothing is read from it.
 const SURVEY_RING: u32 = 64 << 10;
-
-/// Which processes are watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Watch {
-    /// All.
-    All,
-    /// Listed ones.
-    Listed {
-        /// And what they fork.
-        children: bool,
-    },
-}
-
-/// What to attach.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    /// A tier, or the best that this kernel has.
-    pub tier: Option<Tier>,
-    /// Which processes are watched.
-    pub watch: Watch,
-    /// Size of the ring in bytes, a power of two.
-    pub ring_bytes: u32,
-    /// Tell what names statements: texts and names.
-    pub sql: bool,
-    /// Tell what encrypted connections do.
-    pub turns: bool,
-    /// When the probes of waiting are attached.
-    pub evidence: config::Evidence,
-}
 
 /// Why nothing can be watched. The text names what is missing and how to get it.
 #[derive(Debug)]
@@ -147,10 +119,12 @@ fn attach_tier(wanted: &Wanted, tier: Tier) -> Result<Attached, Refusal> {
     let btf = kernel_types()?;
     let mut outcomes = Vec::new();
     for probe in catalog::of_tier(tier) {
-        let outcome = match (probe.escalated, wanted.evidence) {
-            (true, config::Evidence::Off) => Outcome::Unwanted,
-            (true, _) => load_probe(&mut ebpf, probe),
-            (false, _) => attach_probe(&mut ebpf, probe, &btf),
+        let outcome = if !probe.escalated {
+            attach_probe(&mut ebpf, probe, &btf)
+        } else if wanted.wants(probe) {
+            load_probe(&mut ebpf, probe)
+        } else {
+            Outcome::Unwanted
         };
         if probe.needed && outcome != Outcome::Attached {
             return Err(refused(probe, &outcome));
@@ -170,7 +144,7 @@ fn attach_tier(wanted: &Wanted, tier: Tier) -> Result<Attached, Refusal> {
     let maps = Maps::take(&mut ebpf).map_err(|error| broken(&error))?;
     let log = log::take(&mut ebpf);
     let evidence = Evidence::new(ebpf, states.clone());
-    Ok(Attached { evidence, ring, maps, states, tier, turns: wanted.turns, log })
+    Ok(Attached { evidence, ring, maps, states, tier, turns: wanted.tls != config::Tls::Off, log })
 }
 
 /// What every probe of both tiers does here.
@@ -191,8 +165,9 @@ pub fn survey() -> Result<Survey, Refusal> {
         return Err(Refusal::NoObject);
     }
     let offsets = layout::read().map_err(|error| Refusal::NoFeature(format!("{error:#}")))?;
-    let (watch, evidence) = (Watch::Listed { children: false }, config::Evidence::Always);
-    let wanted = Wanted { tier: None, watch, ring_bytes: SURVEY_RING, sql: true, turns: true, evidence };
+    let watch = Watch::Listed { children: false };
+    let (evidence, tls) = (config::Evidence::Always, config::Tls::Auto);
+    let wanted = Wanted { tier: None, watch, ring_bytes: SURVEY_RING, sql: true, evidence, tls };
     let mut ebpf = load(&wanted, &offsets)?;
     let btf = kernel_types()?;
     let outcomes: Vec<(&Probe, Outcome)> =
@@ -220,7 +195,7 @@ fn load(wanted: &Wanted, offsets: &poolwatch_ebpf::wire::Offsets) -> Result<Ebpf
     };
     let wake_above = u64::from(wanted.ring_bytes) / WAKE_SHARE;
     let no_text_above = u64::from(wanted.ring_bytes) / 4 * NO_TEXT_QUARTERS;
-    let (no_sql, no_turns) = (u32::from(!wanted.sql), u32::from(!wanted.turns));
+    let (no_sql, no_turns) = (u32::from(!wanted.sql), u32::from(wanted.tls == config::Tls::Off));
     EbpfLoader::new()
         .override_global("OFFSETS", offsets, true)
         .override_global("CALL_FORMS", &forms[..], true)
@@ -250,7 +225,7 @@ fn load_probe(ebpf: &mut Ebpf, probe: &Probe) -> Outcome {
         return Outcome::Failed("the object has no such program".to_owned());
     };
     let loaded = match probe.hook {
-        Hook::Function => <&mut UProbe>::try_from(program).and_then(UProbe::load),
+        Hook::Function | Hook::Library(_) => <&mut UProbe>::try_from(program).and_then(UProbe::load),
         Hook::Typed(_) | Hook::Raw(_) => {
             <&mut RawTracePoint>::try_from(program).and_then(RawTracePoint::load)
         }
@@ -275,7 +250,7 @@ fn attach_probe(ebpf: &mut Ebpf, probe: &Probe, btf: &Btf) -> Outcome {
             program.load()?;
             program.attach(tracepoint).map(|_| ())
         }),
-        Hook::Function => <&mut UProbe>::try_from(program).and_then(|program| {
+        Hook::Function | Hook::Library(_) => <&mut UProbe>::try_from(program).and_then(|program| {
             program.load()?;
             let own = Path::new("/proc/self/exe");
             program.attach(own_entry(), own, UProbeScope::CallingProcess).map(|_| ())

@@ -230,6 +230,17 @@ impl Maps {
         self.processes.insert(pid, standing | if pressed { standing::PRESSED } else { 0 }, ONLY_KNOWN)
     }
 
+    /// Probes are attached in a process's TLS library, or no longer; `go` = in Go's own.
+    ///
+    /// # Errors
+    /// When the kernel side does not know the process, which then holds no connections.
+    pub fn reads_plain(&mut self, pid: u32, reads: bool, go: bool) -> Result<(), MapError> {
+        const ONLY_KNOWN: u64 = 2;
+        let before = self.processes.get(&pid, 0)? & !(standing::PLAIN | standing::GO);
+        let own = if go { standing::GO } else { 0 };
+        self.processes.insert(pid, before | if reads { standing::PLAIN | own } else { 0 }, ONLY_KNOWN)
+    }
+
     /// Forgets of all threads that they sleep; those that did, with process and address.
     pub fn wake_all(&mut self) -> Vec<(u32, u32, u64)> {
         let asleep = |(_, thread): &(u32, Thread)| thread.asleep != 0;

@@ -10,16 +10,20 @@ pub mod catalog;
 mod evidence;
 mod failure;
 mod layout;
+mod libraries;
 mod load;
 mod log;
 mod maps;
 pub mod verdict;
+mod wanted;
 
 pub use self::{
     borrowers::Place,
     evidence::Evidence,
     layout::read as layout,
-    load::{Attached, Refusal, Survey, Wanted, Watch, attach, survey},
+    libraries::Gate,
+    load::{Attached, Refusal, Survey, attach, survey},
     log::ProbeLog,
     maps::{Aside, KernelBooks, Maps, Older, Standing},
+    wanted::{Wanted, Watch},
 };

@@ -1,6 +1,6 @@
 //! What became of a probe: a pure judgement of the outcome of loading and attaching it.
 
-use super::catalog::Probe;
+use super::catalog::{Hook, Probe};
 use crate::event::ProbeState;
 
 /// How an attempt ended.
@@ -70,8 +70,14 @@ pub fn state(probe: &Probe, outcome: &Outcome) -> ProbeState {
             format!("{why}; lost: {}", probe.purpose)
         }
         Outcome::NotTried => "another tier of probes does its work".to_owned(),
-        Outcome::Calm => "attached while a pool is saturated".to_owned(),
-        Outcome::Unwanted => "not wanted (--evidence off)".to_owned(),
+        Outcome::Calm => match probe.hook {
+            Hook::Library(_) => "attached in processes with encrypted connections".to_owned(),
+            _ => "attached while a pool is saturated".to_owned(),
+        },
+        Outcome::Unwanted => match probe.hook {
+            Hook::Library(_) => "not wanted (--tls)".to_owned(),
+            _ => "not wanted (--evidence off)".to_owned(),
+        },
     };
     ProbeState {
         probe: probe.name.to_owned(),

@@ -12,6 +12,7 @@
 pub mod choices;
 pub mod conversation;
 pub mod judge;
+pub mod library;
 pub mod machine;
 pub mod message;
 pub mod noise;
@@ -35,6 +36,7 @@ macro_rules! probes {
 }
 
 probes! {
+    binding: "../../../poolwatch-ebpf/src/binding.rs",
     capture: "../../../poolwatch-ebpf/src/capture.rs",
     demand: "../../../poolwatch-ebpf/src/demand.rs",
     emit: "../../../poolwatch-ebpf/src/emit.rs",
@@ -45,8 +47,10 @@ probes! {
     inbound: "../../../poolwatch-ebpf/src/inbound.rs",
     kernel: "../../../poolwatch-ebpf/src/kernel.rs",
     maps: "../../../poolwatch-ebpf/src/maps.rs",
+    messages: "../../../poolwatch-ebpf/src/messages.rs",
     opening: "../../../poolwatch-ebpf/src/opening.rs",
     payload: "../../../poolwatch-ebpf/src/payload.rs",
+    plain: "../../../poolwatch-ebpf/src/plain.rs",
     probes: "../../../poolwatch-ebpf/src/probes/mod.rs",
     queue: "../../../poolwatch-ebpf/src/queue.rs",
     registers: "../../../poolwatch-ebpf/src/registers.rs",

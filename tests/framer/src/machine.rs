@@ -75,6 +75,8 @@ const OFFSETS: Offsets = Offsets {
     registers: 0,
     registers_number: 0,
     registers_fourth: 32,
+    registers_passed: 40,
+    registers_result: 48,
     ..EMPTY
 };
 

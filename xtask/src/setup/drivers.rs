@@ -49,10 +49,13 @@ fn java() -> State {
 }
 
 /// Programs in Go, each in a directory of its name.
-const GO_PROGRAMS: [&str; 5] = ["wire_pgx", "wire_pq", "rig_sql", "rig_pgx", "rig_through"];
-/// One of them, linked in other ways: its functions are looked for in each.
-const GO_LINKED: [(&str, &str); 2] =
-    [("pie/wire_pq", "-buildmode=pie"), ("external/wire_pq", "-ldflags=-linkmode=external")];
+const GO_PROGRAMS: [&str; 6] = ["wire_pgx", "wire_pq", "rig_sql", "rig_pgx", "rig_through", "tls_pgx"];
+/// Some of them, linked in other ways: their functions are looked for in each.
+const GO_LINKED: [(&str, &str); 3] = [
+    ("pie/wire_pq", "-buildmode=pie"),
+    ("external/wire_pq", "-ldflags=-linkmode=external"),
+    ("stripped/tls_pgx", "-ldflags=-s -w"),
+];
 
 fn go() -> State {
     let home = place::apps().join("go");
@@ -79,7 +82,10 @@ fn go() -> State {
         build
     };
     let all = build("-buildmode=default", programs.join(""), "./...");
-    let linked = GO_LINKED.map(|(name, flag)| build(flag, programs.join(name), "./wire_pq"));
+    let linked = GO_LINKED.map(|(name, flag)| {
+        let what = name.rsplit('/').next().unwrap_or(name);
+        build(flag, programs.join(name), &format!("./{what}"))
+    });
     State::Steps([directory(&programs), all].into_iter().chain(linked).collect())
 }
 

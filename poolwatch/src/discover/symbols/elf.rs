@@ -4,15 +4,16 @@
 //! file by its program headers, as the kernel's uprobes want them.
 
 use object::{
-    Endianness, Object, ObjectSection, ObjectSymbol, ReadRef,
+    Endianness, Object, ObjectSection, ObjectSymbol, ReadRef, SymbolKind,
     elf::{R_AARCH64_RELATIVE, R_X86_64_RELATIVE},
     read::elf::{ElfFile64, ProgramHeader},
 };
 
 use super::{
-    CODE_BYTES, Function, TABLE_BYTES, Unfound,
+    CODE_BYTES, Door, Function, TABLE_BYTES, Unfound,
     pclntab::{Symbol, Table},
     returns::{self, Processor},
+    sites::{passed_to_go, sites},
 };
 
 /// The section's names, without and with relocation.
@@ -121,8 +122,35 @@ impl<'data, R: ReadRef<'data>> Program<'data, R> {
         Ok(Function {
             name: symbol.name,
             entry,
+            passed: entry + passed_to_go(self.processor, code),
             returns: returns.into_iter().map(|at| entry + at).collect(),
             goroutine_in_register: returns::goroutine_in_register(self.processor, code),
+        })
+    }
+
+    /// Functions of C that stand here under one of these names: among those that others may use, or else among all.
+    pub(super) fn doors(&self, wanted: &[&str]) -> Vec<Door> {
+        let exported: Vec<Door> = self.named(self.file.dynamic_symbols(), wanted).collect();
+        if exported.is_empty() { self.named(self.file.symbols(), wanted).collect() } else { exported }
+    }
+
+    fn named<'p, S: ObjectSymbol<'data> + 'p>(
+        &'p self,
+        symbols: impl Iterator<Item = S> + 'p,
+        wanted: &'p [&'p str],
+    ) -> impl Iterator<Item = Door> + 'p {
+        let here = symbols.filter(|symbol| symbol.is_definition() && symbol.kind() == SymbolKind::Text);
+        here.filter_map(move |symbol| {
+            let name = wanted.iter().find(|wanted| symbol.name() == Ok(**wanted))?;
+            let size = symbol.size();
+            let (entry, code) = self.code(symbol.address(), size).filter(|_| size <= CODE_BYTES)?;
+            let sites = sites(self.processor, code);
+            Some(Door {
+                name: (*name).to_owned(),
+                entry: entry + sites.entry,
+                caught: sites.returns.is_empty().then_some(entry),
+                returns: sites.returns.iter().map(|at| entry + at).collect(),
+            })
         })
     }
 

@@ -1,4 +1,4 @@
-//! Functions of Go programs by their names: where each is entered, and where it returns.
+//! Functions of programs and libraries by their names: where each is entered, and where it returns.
 //!
 //! An executable file comes in, offsets into it go out, for probes to be set on. Go keeps the names of its
 //! functions even in a stripped program (`.gopclntab`), because its own stack traces need them. A probe on a
@@ -8,6 +8,7 @@
 mod elf;
 mod pclntab;
 mod returns;
+mod sites;
 
 use std::{fmt, fs::File};
 
@@ -29,10 +30,25 @@ pub struct Function {
     pub name: String,
     /// Offset of its first instruction in the file.
     pub entry: u64,
+    /// Offset of an instruction little behind it, where its arguments are still in their registers.
+    pub passed: u64,
     /// Offsets of its return instructions in the file.
     pub returns: Vec<u64>,
     /// Its code finds its goroutine in the register that Go's own convention gives it since 1.17.
     pub goroutine_in_register: bool,
+}
+
+/// A function of C, and where probes are set at it; offsets in its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// Its name.
+    pub name: String,
+    /// Where all calls pass with their arguments in registers: at its first instruction, or little behind it.
+    pub entry: u64,
+    /// Where its returns pass with their result in its register.
+    pub returns: Vec<u64>,
+    /// Its first instruction, where there are no such places: to be caught by the address that it returns to.
+    pub caught: Option<u64>,
 }
 
 /// Why functions were not found.
@@ -71,6 +87,12 @@ impl std::error::Error for Unfound {}
 pub fn go_functions(file: &File, wanted: &[&str]) -> Result<Vec<Function>, Unfound> {
     let cache = ReadCache::new(file);
     go_functions_in(&cache, wanted)
+}
+
+/// Those functions of C of `wanted` that the program or library in `file` has itself. Reads only the parts that it needs.
+pub fn doors(file: &File, wanted: &[&str]) -> Result<Vec<Door>, Unfound> {
+    let cache = ReadCache::new(file);
+    Ok(Program::read(&cache)?.doors(wanted))
 }
 
 /// Those of `wanted` that a program has.

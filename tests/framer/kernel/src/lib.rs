@@ -17,7 +17,7 @@ pub use self::programs::EbpfContext;
 
 /// The attributes are `aya_ebpf`'s own: on this machine they only name sections.
 pub mod macros {
-    pub use aya_ebpf_macros::{btf_map, btf_tracepoint, raw_tracepoint, uprobe};
+    pub use aya_ebpf_macros::{btf_map, btf_tracepoint, raw_tracepoint, uprobe, uretprobe};
 }
 
 /// Where `aya_ebpf` keeps the types of ring entries.

@@ -33,6 +33,7 @@ macro_rules! context {
 context!(BtfTracePointContext);
 context!(ProbeContext);
 context!(RawTracePointContext);
+context!(RetProbeContext);
 
 /// One argument.
 #[derive(Clone, Copy)]

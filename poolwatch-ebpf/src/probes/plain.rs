@@ -1,0 +1,118 @@
+//! A TLS library's functions that take and hand over plaintext: where they are entered, with their arguments still in
+//! registers, and where they return. Attached only in processes that hold an encrypted connection to PostgreSQL.
+//! Source: <https://docs.openssl.org/3.0/man3/SSL_read/>, <https://docs.openssl.org/3.0/man3/SSL_write/>.
+
+use aya_ebpf::{
+    EbpfContext,
+    macros::{uprobe, uretprobe},
+    programs::{ProbeContext, RetProbeContext},
+};
+
+use crate::{
+    binding::{self, Object},
+    kernel,
+    maps::offset,
+    plain,
+    registers::Passed,
+};
+
+/// `int SSL_read(SSL *ssl, void *buf, int num)`
+#[uprobe]
+pub fn plain_read(context: ProbeContext) -> u32 {
+    enter(context.as_ptr() as u64, true, false)
+}
+
+/// `int SSL_read_ex(SSL *ssl, void *buf, size_t num, size_t *readbytes)`
+#[uprobe]
+pub fn plain_read_ex(context: ProbeContext) -> u32 {
+    enter(context.as_ptr() as u64, true, true)
+}
+
+/// `int SSL_write(SSL *ssl, const void *buf, int num)`
+#[uprobe]
+pub fn plain_write(context: ProbeContext) -> u32 {
+    enter(context.as_ptr() as u64, false, false)
+}
+
+/// `int SSL_write_ex(SSL *ssl, const void *buf, size_t num, size_t *written)`
+#[uprobe]
+pub fn plain_write_ex(context: ProbeContext) -> u32 {
+    enter(context.as_ptr() as u64, false, true)
+}
+
+/// At the end of one of them, its result in the register.
+#[uprobe]
+pub fn plain_done(context: ProbeContext) -> u32 {
+    unsafe { plain::returned(kernel::thread(), result(context.as_ptr() as u64)) };
+    0
+}
+
+/// The same, by the address that it returns to.
+#[uretprobe]
+pub fn plain_returned(context: RetProbeContext) -> u32 {
+    unsafe { plain::returned(kernel::thread(), result(context.as_ptr() as u64)) };
+    0
+}
+
+/// `void SSL_free(SSL *ssl)`
+#[uprobe]
+pub fn plain_freed(context: ProbeContext) -> u32 {
+    let passed = Passed::at(context.as_ptr() as u64);
+    unsafe { binding::freed(object(&passed)) };
+    0
+}
+
+/// `func (c *Conn) Read(b []byte) (int, error)` of crypto/tls
+#[uprobe]
+pub fn plain_go_read(context: ProbeContext) -> u32 {
+    enter_in_go(context.as_ptr() as u64, true)
+}
+
+/// `func (c *Conn) Write(b []byte) (int, error)`
+#[uprobe]
+pub fn plain_go_write(context: ProbeContext) -> u32 {
+    enter_in_go(context.as_ptr() as u64, false)
+}
+
+/// At the end of one of these two.
+#[uprobe]
+pub fn plain_go_done(context: ProbeContext) -> u32 {
+    let registers = context.as_ptr() as u64;
+    unsafe { plain::returned(plain::caller_in_go(goroutine(registers)), result(registers)) };
+    0
+}
+
+/// Go's own convention: receiver, address and length of the slice, and the goroutine, each in a register.
+#[inline(always)]
+fn enter_in_go(registers: u64, receives: bool) -> u32 {
+    let object = Object { address: result(registers), pid: kernel::pid(), reserved: 0 };
+    let buffer = kernel::read(registers + offset!(registers_second_of_go) as u64, 0);
+    let most = kernel::read(registers + offset!(registers_third_of_go) as u64, 0);
+    plain::enter(plain::caller_in_go(goroutine(registers)), object, buffer, most, 0, receives);
+    0
+}
+
+#[inline(always)]
+fn goroutine(registers: u64) -> u64 {
+    kernel::read(registers + offset!(registers_goroutine) as u64, 0)
+}
+
+#[inline(always)]
+fn object(passed: &Passed) -> Object {
+    Object { address: passed.first(), pid: kernel::pid(), reserved: 0 }
+}
+
+#[inline(always)]
+fn enter(registers: u64, receives: bool, counted: bool) -> u32 {
+    let passed = Passed::at(registers);
+    // An `int` in a register: its upper half is anybody's.
+    let most = if counted { passed.third() } else { passed.third() as u32 as u64 };
+    let count = if counted { passed.fourth() } else { 0 };
+    plain::enter(kernel::thread(), object(&passed), passed.second(), most, count, receives);
+    0
+}
+
+#[inline(always)]
+fn result(registers: u64) -> u64 {
+    kernel::read(registers + offset!(registers_result) as u64, 0)
+}

@@ -1,0 +1,77 @@
+//! Probes in TLS libraries: attached for one process, in the file that it has mapped.
+
+use std::path::Path;
+
+use super::{
+    catalog::{Hook, PROBES},
+    evidence::Evidence,
+    verdict::Outcome,
+};
+
+/// Where probes are set at a function of a library; offsets of its file.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate<'a> {
+    /// The program at its entry.
+    pub probe: &'static str,
+    /// The program where its result stands.
+    pub done: &'static str,
+    /// Where its arguments are still as they were passed.
+    pub entry: u64,
+    /// Where its result stands.
+    pub returns: &'a [u64],
+    /// Its first instruction, where it is caught by the address that it returns to.
+    pub caught: Option<u64>,
+}
+
+/// Processes in whose library probes are attached at once; what others encrypt is known by turns.
+const PROCESSES: usize = 256;
+
+impl Evidence {
+    /// Attaches for a process: on returns first, so that whoever is seen to enter is seen to return. False if there is no
+    /// room, or it is attached already.
+    ///
+    /// # Errors
+    /// What the kernel refused; nothing of it is attached then.
+    pub fn attach_library(&mut self, pid: u32, files: &[(&Path, Vec<Gate<'_>>)]) -> Result<bool, Outcome> {
+        if self.libraries.contains_key(&pid) || self.libraries.len() >= PROCESSES {
+            return Ok(false);
+        }
+        let mut links = Vec::new();
+        let attached = files.iter().try_for_each(|(file, gates)| {
+            let returns = gates.iter().flat_map(|gate| gate.returns.iter().map(|at| (gate.done, *at)));
+            let caught = gates.iter().filter_map(|gate| Some(("plain_returned", gate.caught?)));
+            let entries = gates.iter().map(|gate| (gate.probe, gate.entry));
+            let sites: Vec<(&str, u64)> = returns.chain(caught).chain(entries).collect();
+            sites.into_iter().try_for_each(|(name, at)| self.attach_in(name, pid, file, at, &mut links))
+        });
+        if let Err(outcome) = attached {
+            self.take_off(links);
+            return Err(outcome);
+        }
+        self.libraries.insert(pid, links);
+        self.say_of_libraries(&Outcome::Attached);
+        Ok(true)
+    }
+
+    /// Detaches from a process that holds no such connection any more, or has ended.
+    pub fn detach_library(&mut self, pid: u32) {
+        let Some(links) = self.libraries.remove(&pid) else { return };
+        self.take_off(links);
+        if self.libraries.is_empty() {
+            self.say_of_libraries(&Outcome::Calm);
+        }
+    }
+
+    /// It failed in a process; where it works in others, it works.
+    pub fn fail_in_library(&mut self, outcome: &Outcome) {
+        if self.libraries.is_empty() {
+            self.say_of_libraries(outcome);
+        }
+    }
+
+    fn say_of_libraries(&mut self, outcome: &Outcome) {
+        for probe in PROBES.iter().filter(|probe| matches!(probe.hook, Hook::Library(_))) {
+            self.set(probe, outcome);
+        }
+    }
+}
