@@ -78,23 +78,23 @@ impl Library {
 
     /// `SSL_write`, in which something may happen.
     pub fn write(&mut self, object: u64, plain: &[u8], inside: impl FnOnce(&mut Self)) {
-        Self::call(|c| plain_write(c), object, plain, plain.len(), 0);
+        Self::call(plain_write, object, plain, plain.len(), 0);
         inside(self);
         let written = i64::try_from(plain.len()).expect("BUG: a length");
-        Self::call(|c| plain_done(c), 0, plain, 0, written);
+        Self::call(plain_done, 0, plain, 0, written);
     }
 
     /// `SSL_read`, in which something may happen; no plaintext is told as the library does, by −1.
     pub fn read(&mut self, object: u64, plain: &[u8], inside: impl FnOnce(&mut Self)) {
-        Self::call(|c| plain_read(c), object, &[], 16_384, 0);
+        Self::call(plain_read, object, &[], 16_384, 0);
         inside(self);
         let read = if plain.is_empty() { -1 } else { i64::try_from(plain.len()).expect("BUG: a length") };
-        Self::call(|c| plain_done(c), 0, plain, 0, read);
+        Self::call(plain_done, 0, plain, 0, read);
     }
 
     /// `SSL_free`
     pub fn free(&mut self, object: u64) {
-        Self::call(|c| plain_freed(c), object, &[], 0, 0);
+        Self::call(plain_freed, object, &[], 0, 0);
     }
 
     /// The connection's plaintext is seen.
