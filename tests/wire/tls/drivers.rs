@@ -94,11 +94,12 @@ fn counts_are_the_servers(through: &Through) -> Result<()> {
     leave(through, wanted, seen.values().sum())
 }
 
-/// Connections after the first say whose they are.
+/// Connections after the first say whose they are, and nobody is blind.
 fn named(agent: &Agent) -> Result<()> {
     let page = agent.metrics()?;
     let named = page.sum("db_client_operation_duration_seconds_count", &[("db_namespace", "app")]);
     ensure!(named > 0.0, "no request of a named database:\n{}", page.text);
+    ensure!(page.sum("poolwatch_process_blind", &[]) == 0.0, "somebody is blind:\n{}", page.text);
     Ok(())
 }
 
