@@ -13,6 +13,7 @@ mod emit;
 mod ending;
 mod filter;
 mod frame;
+mod hearing;
 mod hello;
 mod inbound;
 mod kernel;

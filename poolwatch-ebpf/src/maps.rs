@@ -11,7 +11,8 @@ use poolwatch_ebpf::wire::{
 };
 
 use crate::{
-    binding::{Bound, Heard, Object, Speaker},
+    binding::{Bound, Object, Speaker},
+    hearing::Heard,
     plain::Inside,
     route::Head,
     walk::Walk,

@@ -7,7 +7,7 @@ use poolwatch_ebpf::wire::{Connection, Counter, RequestKind, STARTUP_LEN, Startu
 
 use crate::{
     binding::{self, Bound, Object},
-    emit, filter, frame, kernel,
+    emit, filter, frame, hearing, kernel,
     maps::{self, CHUNKS, CONNECTIONS, EMPTY_STARTUP, INSIDE, OBJECTS, SPOKEN},
     messages, opening, queue, resync,
     walk::Walk,
@@ -81,7 +81,7 @@ pub unsafe fn returned(caller: u64, result: u64) -> Option<()> {
     let result = result as u32 as i32;
     if result <= 0 {
         if inside.receives != 0 && inside.socket == 0 && inside.met == 0 {
-            binding::handed(inside.object);
+            hearing::handed(inside.object);
         }
         return None;
     }
@@ -175,7 +175,7 @@ unsafe fn meet(object: Object, inside: &Inside, length: u64) -> Option<*mut Conn
     }
     let spoken = SPOKEN.get_ptr_mut(object);
     let first = spoken.is_some() && head[0] == b'R';
-    let socket = unsafe { binding::overheard(object, bound, length, begins, first) };
+    let socket = unsafe { hearing::overheard(object, bound, length, begins, first) };
     if socket == 0 {
         return None;
     }

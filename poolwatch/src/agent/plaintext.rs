@@ -137,6 +137,10 @@ impl Watcher {
                     .reads_plain(pid, true, found.libraries.iter().any(|library| library.go))
                     .inspect_err(|error| tracing::warn!(pid, %error, "cannot mark a process"));
             }
+            // No room: its next encrypted connection asks again.
+            Ok(false) if !self.pressure.evidence.is_in_library(pid) => {
+                self.plaintext.processes.remove(&pid);
+            }
             Ok(false) => {}
             // That it ended meanwhile says nothing of the kernel.
             Err(_) if library::program(pid) != Some(found.program) => {}

@@ -53,6 +53,11 @@ impl Evidence {
         Ok(true)
     }
 
+    /// Attached for this process.
+    pub fn is_in_library(&self, pid: u32) -> bool {
+        self.libraries.contains_key(&pid)
+    }
+
     /// Detaches from a process that holds no such connection any more, or has ended.
     pub fn detach_library(&mut self, pid: u32) {
         let Some(links) = self.libraries.remove(&pid) else { return };

@@ -32,6 +32,9 @@ const WAKE_SHARE: u64 = 2;
 /// Ring bytes above which texts are not told any more, in quarters of the whole.
 const NO_TEXT_QUARTERS: u64 = 3;
 
+/// Maps whose room is taken at once, and that only probes in TLS libraries use.
+const LIBRARY_MAPS: [&str; 3] = ["OBJECTS", "HEARD", "SPOKEN"];
+
 /// Ring of a survey: nothing is read from it.
 const SURVEY_RING: u32 = 64 << 10;
 
@@ -196,7 +199,8 @@ fn load(wanted: &Wanted, offsets: &poolwatch_ebpf::wire::Offsets) -> Result<Ebpf
     let wake_above = u64::from(wanted.ring_bytes) / WAKE_SHARE;
     let no_text_above = u64::from(wanted.ring_bytes) / 4 * NO_TEXT_QUARTERS;
     let (no_sql, no_turns) = (u32::from(!wanted.sql), u32::from(wanted.tls == config::Tls::Off));
-    EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    loader
         .override_global("OFFSETS", offsets, true)
         .override_global("CALL_FORMS", &forms[..], true)
         .override_global("CALL_PAUSES", &pauses[..], true)
@@ -205,9 +209,13 @@ fn load(wanted: &Wanted, offsets: &poolwatch_ebpf::wire::Offsets) -> Result<Ebpf
         .override_global("NO_TEXT_ABOVE", &no_text_above, true)
         .override_global("NO_SQL", &no_sql, true)
         .override_global("NO_TURNS", &no_turns, true)
-        .map_max_entries("RECORDS", wanted.ring_bytes)
-        .load(OBJECT)
-        .map_err(|error| refusal_of(&error))
+        .map_max_entries("RECORDS", wanted.ring_bytes);
+    if wanted.tls != config::Tls::Auto {
+        for map in LIBRARY_MAPS {
+            loader.map_max_entries(map, 1);
+        }
+    }
+    loader.load(OBJECT).map_err(|error| refusal_of(&error))
 }
 
 fn refused(probe: &Probe, outcome: &Outcome) -> Refusal {

@@ -43,6 +43,7 @@ probes! {
     ending: "../../../poolwatch-ebpf/src/ending.rs",
     filter: "../../../poolwatch-ebpf/src/filter.rs",
     frame: "../../../poolwatch-ebpf/src/frame.rs",
+    hearing: "../../../poolwatch-ebpf/src/hearing.rs",
     hello: "../../../poolwatch-ebpf/src/hello.rs",
     inbound: "../../../poolwatch-ebpf/src/inbound.rs",
     kernel: "../../../poolwatch-ebpf/src/kernel.rs",

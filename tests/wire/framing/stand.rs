@@ -87,7 +87,9 @@ impl Stand {
         let (own, port) = (std::process::id().to_string(), server.port().to_string());
         let mut agents = Vec::new();
         for tier in TIERS {
-            let arguments = ["--probes", tier, "--pid", &own, "--label-user", "--port", &port];
+            // What is seen of encrypted connections by other means is counted elsewhere.
+            let arguments =
+                ["--probes", tier, "--pid", &own, "--label-user", "--port", &port, "--tls", "off"];
             agents.push((tier, Agent::start(arguments)?));
         }
         Ok(Self { server, agents, made: 0, done: Vec::new(), _files: files })

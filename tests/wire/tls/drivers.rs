@@ -39,10 +39,10 @@ fn psql() -> Result<Command> {
     Ok(command)
 }
 
-fn node() -> Result<Command> {
+fn node() -> Command {
     let mut command = Command::new("node");
     command.arg(place::apps().join("node/tls_pg.js"));
-    Ok(command)
+    command
 }
 
 const PSQL: Through = Through { name: "psql", library: "OpenSSL of the system", command: psql };
@@ -55,7 +55,7 @@ const PSYCOPG2: Through =
 const ASYNCPG: Through =
     Through { name: "asyncpg", library: "OpenSSL of Python, in memory", command: || python("asyncpg", "") };
 const NODE_PG: Through =
-    Through { name: "node-pg", library: "OpenSSL in the program, in memory", command: node };
+    Through { name: "node-pg", library: "OpenSSL in the program, in memory", command: || Ok(node()) };
 
 const PGX: Through = Through {
     name: "pgx v5",
@@ -94,11 +94,12 @@ fn counts_are_the_servers(through: &Through) -> Result<()> {
     leave(through, wanted, seen.values().sum())
 }
 
-/// Connections after the first say whose they are.
+/// Connections after the first say whose they are, and nobody is blind.
 fn named(agent: &Agent) -> Result<()> {
     let page = agent.metrics()?;
     let named = page.sum("db_client_operation_duration_seconds_count", &[("db_namespace", "app")]);
     ensure!(named > 0.0, "no request of a named database:\n{}", page.text);
+    ensure!(page.sum("poolwatch_process_blind", &[]) == 0.0, "somebody is blind:\n{}", page.text);
     Ok(())
 }
 

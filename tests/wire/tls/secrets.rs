@@ -1,7 +1,7 @@
 //! What is secret stays where it is: passwords, the exchange that proves them, literals and keys, though the plaintext that they
 //! stand in is looked at.
 
-use std::{fs, process::Command};
+use std::{fmt::Write as _, fs, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use poolwatch::recording;
@@ -32,7 +32,7 @@ fn is_kept(role: &str) -> Result<()> {
     told += &agent.errors();
     let (_, events) = recording::open(&file).with_context(|| recorded.clone())?;
     for event in events {
-        told += &format!("{:?}\n", event?);
+        writeln!(told, "{:?}", event?)?;
     }
     // The later connections were seen from their first byte on, login and all.
     ensure!(told.contains(&format!("user: \"{role}\"")), "no startup was seen");
