@@ -152,6 +152,7 @@ pub fn anew(c: &mut Connection) {
     c.read = 0;
     c.told_read = 0;
     c.longest = 0;
+    c.asked = c.answered;
 }
 
 /// A connection turns out to be encrypted: since before the probes, or from its first byte on.
@@ -229,6 +230,7 @@ unsafe fn ready(c: &mut Connection, w: &Walk) {
     let waiting = Waiting { started: c.sending, sent: 0, what: RequestKind::Startup as u32 };
     unsafe { emit::request(c, w, &waiting, c.read, 0, 1) };
     emit::clear_answer(c);
+    c.answered = c.answered.wrapping_add(1);
     c.ready = 1;
     c.sending = 0;
     c.sending_bytes = 0;
