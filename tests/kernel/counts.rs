@@ -49,7 +49,7 @@ fn check_honesty(page: &Page) -> Result<()> {
 }
 
 fn counts_are_exact(tier: &str, way: Way, protocol: &str) -> Result<()> {
-    need!(Feature::Probes, Feature::Postgres);
+    need!(Feature::Probes, Feature::Postgres, need::tier(tier));
     let server = server()?;
     let agent = Agent::start(["--probes", tier])?;
     server.psql("bench", "select pg_stat_statements_reset()")?;

@@ -39,7 +39,7 @@ fn settle(agent: &Agent, pid: u32, what: &str, is: impl Fn(&Connections) -> bool
 }
 
 fn states_resolve_one_by_one(tier: &str, way: Way) -> Result<()> {
-    need!(Feature::Probes, Feature::Postgres);
+    need!(Feature::Probes, Feature::Postgres, need::tier(tier));
     let server = Server::start()?;
     let address = server.address_of(way, "postgres", "postgres");
     let mut client = Client::start(Some("older"))?;

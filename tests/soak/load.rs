@@ -44,7 +44,13 @@ const KINDS: [Kind; 5] = [
         seconds: 45,
     },
     // BEGIN, five statements, END.
-    Kind { service: "writing", way: Way::Tcp6, arguments: &["-M", "extended", "-c", "2"], rate: 14, seconds: 30 },
+    Kind {
+        service: "writing",
+        way: Way::Tcp6,
+        arguments: &["-M", "extended", "-c", "2"],
+        rate: 14,
+        seconds: 30,
+    },
     Kind {
         service: "connecting",
         way: Way::Tcp4,

@@ -14,7 +14,8 @@ const ROWS: usize = 12;
 
 /// The time of day, UTC.
 pub fn moment() -> Result<String> {
-    let time = jiff::Timestamp::from_nanosecond(clock::monotonic() + clock::offset()).context("the time of day")?;
+    let time =
+        jiff::Timestamp::from_nanosecond(clock::monotonic() + clock::offset()).context("the time of day")?;
     Ok(time.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 

@@ -63,7 +63,15 @@ impl Story {
 
     /// All of them.
     pub fn verdicts(&self) -> Vec<Verdict> {
-        vec![self.memory(), self.descriptors(), self.maps(), self.nothing_left(), self.lost(), self.exact(), self.churn()]
+        vec![
+            self.memory(),
+            self.descriptors(),
+            self.maps(),
+            self.nothing_left(),
+            self.lost(),
+            self.exact(),
+            self.churn(),
+        ]
     }
 
     fn memory(&self) -> Verdict {
@@ -75,7 +83,11 @@ impl Story {
             last / f64::from(1 << 20),
             growth * 100.0
         );
-        Verdict { asked: "resident memory is flat after the warm-up (within 1 %)", measured, met: growth <= FLAT }
+        Verdict {
+            asked: "resident memory is flat after the warm-up (within 1 %)",
+            measured,
+            met: growth <= FLAT,
+        }
     }
 
     fn descriptors(&self) -> Verdict {
@@ -105,7 +117,8 @@ impl Story {
     }
 
     fn nothing_left(&self) -> Verdict {
-        let before = |name: &str| self.before.iter().find(|table| table.name == name).map_or(0, |t| t.entries);
+        let before =
+            |name: &str| self.before.iter().find(|table| table.name == name).map_or(0, |t| t.entries);
         let left: Vec<String> = self
             .after
             .tables
@@ -115,7 +128,11 @@ impl Story {
             .collect();
         let measured =
             if left.is_empty() { format!("{} entries", self.after.entries()) } else { left.join(", ") };
-        Verdict { asked: "35 s after the load nothing of it is left in the maps", measured, met: left.is_empty() }
+        Verdict {
+            asked: "35 s after the load nothing of it is left in the maps",
+            measured,
+            met: left.is_empty(),
+        }
     }
 
     fn lost(&self) -> Verdict {

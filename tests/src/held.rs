@@ -51,11 +51,7 @@ impl Loaded {
 
     /// Those of a process.
     pub fn of(pid: u32) -> Result<Self> {
-        Ok(Self {
-            programs: ids(pid, "prog_id:")?,
-            maps: ids(pid, "map_id:")?,
-            links: ids(pid, "link_id:")?,
-        })
+        Ok(Self { programs: ids(pid, "prog_id:")?, maps: ids(pid, "map_id:")?, links: ids(pid, "link_id:")? })
     }
 
     /// Those that are here too.

@@ -23,5 +23,6 @@ pub mod postgres;
 pub mod process;
 pub mod raw;
 pub mod stack;
+pub mod tracing;
 pub mod truth;
 pub mod wire;

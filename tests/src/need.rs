@@ -16,6 +16,8 @@ use crate::place;
 pub enum Feature {
     /// Root, and a kernel that describes itself (BTF): without them no probe can be attached.
     Probes,
+    /// The newer probes' hooks: what every socket call of TCP and UNIX reports.
+    SocketTier,
     /// The older probes' hooks: raw tracepoints on system calls.
     SystemCallTier,
     /// PostgreSQL's server and tools.
@@ -68,6 +70,12 @@ pub enum Feature {
     OtherUsers,
     /// The object with the probes.
     ProbeObject,
+    /// The workspace that the tests were built from.
+    Sources,
+    /// The kernel's list of tracepoints.
+    Tracing,
+    /// perf.
+    Perf,
 }
 
 /// Leaves the test with a printed reason when the machine lacks one of the features.
@@ -98,6 +106,7 @@ pub fn lack(feature: Feature) -> Option<String> {
     match feature {
         Feature::OtherUsers | Feature::SystemCallTier => lack_root(),
         Feature::Probes => lack_root().or_else(|| lack_file("/sys/kernel/btf/vmlinux")),
+        Feature::SocketTier => lack_hook("sock_send_length"),
         Feature::Postgres => postgres().err(),
         Feature::NewerPostgres => lack_file(crate::newer::archive()),
         Feature::Node => {
@@ -136,6 +145,9 @@ pub fn lack(feature: Feature) -> Option<String> {
             .or_else(|| lack_built("tools/containerd/usr/sbin/runc"))
             .or_else(|| lack_built("c/waiting"))
             .or_else(lack_mounts),
+        Feature::Sources => lack_file(place::here().join("Cargo.toml")),
+        Feature::Tracing => crate::tracing::lack(),
+        Feature::Perf => lack_program("perf"),
         Feature::MachineRoot => fs::metadata("/proc/1/root/.")
             .err()
             .map(|error| format!("the root of process 1 may not be looked into: {error}")),
@@ -159,6 +171,24 @@ fn lack_mounts() -> Option<String> {
     mount.args(["--mount", "mount", "-t", "tmpfs", "none", "/mnt"]);
     let good = mount.output().is_ok_and(|answer| answer.status.success());
     (!good).then(|| "nothing may be mounted here".to_owned())
+}
+
+/// A tracepoint that this kernel may not have; without BTF nothing is known of it.
+fn lack_hook(name: &str) -> Option<String> {
+    let types = fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();
+    let sought = format!("\0btf_trace_{name}\0").into_bytes();
+    let found = types.is_empty() || types.windows(sought.len()).any(|bytes| bytes == sought);
+    (!found).then(|| format!("this kernel has no tracepoint {name} (Linux 6.3 brought it)"))
+}
+
+/// The tiers that this kernel has hooks for.
+pub fn tiers() -> Vec<&'static str> {
+    ["sock", "syscall"].into_iter().filter(|name| lack(tier(name)).is_none()).collect()
+}
+
+/// What a tier of probes hooks.
+pub fn tier(name: &str) -> Feature {
+    if name == "sock" { Feature::SocketTier } else { Feature::SystemCallTier }
 }
 
 fn lack_file(path: impl AsRef<Path>) -> Option<String> {

@@ -7,7 +7,7 @@
 mod apps;
 mod containers;
 mod drivers;
-mod packages;
+pub mod packages;
 mod stack;
 pub mod system;
 pub mod toolchain;

@@ -1,0 +1,177 @@
+//! Boots one image and reads what it says on its serial line.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result};
+
+use super::{kernel::Kernel, page::Row};
+use crate::{command, stopwatch::Stopwatch, test::count::Count};
+
+/// Memory of the machine in MiB: its file system is in there, too.
+const MEMORY: &str = "3072";
+/// Seconds after which qemu is ended.
+const LONGEST: &str = "5400";
+
+/// Runs it to its end.
+pub fn boot(home: &Path, kernel: &Kernel, image: &Path) -> Result<Row> {
+    let mut qemu = Command::new("timeout");
+    // In software: hardware's help is not to be had inside a virtual machine, and is not needed.
+    qemu.args([
+        LONGEST,
+        "nice",
+        "-n",
+        "19",
+        "qemu-system-x86_64",
+        "-accel",
+        "tcg,thread=multi",
+        "-cpu",
+        "max",
+    ]);
+    qemu.args(["-m", MEMORY, "-smp", "2", "-nographic", "-no-reboot", "-nodefaults", "-serial", "stdio"]);
+    qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(image);
+    qemu.args(["-append", "console=ttyS0 panic=-1 quiet"]);
+    println!("+ {}", command::shown(&qemu));
+    let started = Stopwatch::start();
+    let mut child = qemu.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("qemu")?;
+    let mut log = File::create(home.join(format!("{}.log", kernel.name)))?;
+    let mut said = Said::default();
+    let mut reader = BufReader::new(child.stdout.take().context("no output")?);
+    let mut bytes = Vec::new();
+    while reader.read_until(b'\n', &mut bytes)? > 0 {
+        let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+        writeln!(log, "{line}")?;
+        println!("{}: {line}", kernel.name);
+        said.read(&line);
+        bytes.clear();
+    }
+    child.wait()?;
+    Ok(said.row(kernel, started.elapsed().as_secs()))
+}
+
+/// What the machine has said so far.
+#[derive(Default)]
+struct Said {
+    /// The word behind the last "@".
+    part: String,
+    release: String,
+    probes: Vec<(String, String)>,
+    /// The agent's own code and words.
+    code: String,
+    words: Vec<String>,
+    count: Count,
+    test: String,
+    whole: bool,
+}
+
+impl Said {
+    fn read(&mut self, line: &str) {
+        if let Some(rest) = line.strip_prefix('@') {
+            let (word, value) = rest.split_once(' ').unwrap_or((rest, ""));
+            self.marked(word, value);
+        } else if self.part == "check" {
+            self.probes.extend(probe(line));
+        } else if self.part == "agent" {
+            self.words.push(line.to_owned());
+        } else if self.part == "test" {
+            self.count.read(line);
+        }
+    }
+
+    fn marked(&mut self, word: &str, value: &str) {
+        match word {
+            "kernel" => value.clone_into(&mut self.release),
+            "agent" => value.clone_into(&mut self.code),
+            "test" => value.clone_into(&mut self.test),
+            "done" => self.whole = true,
+            // 101 is a test that failed, which is counted; everything else ended without a result.
+            "end" if self.part == "test" && !["0", "101"].contains(&value) => {
+                self.count.fail(&format!("{}: ended with {value}", self.test));
+            }
+            _ => {}
+        }
+        word.clone_into(&mut self.part);
+    }
+
+    fn row(mut self, kernel: &Kernel, seconds: u64) -> Row {
+        if !self.whole {
+            self.count.fail("the machine ended before its tests did");
+        }
+        let tier =
+            self.words.iter().find_map(|line| line.split_once("tier=").map(|(_, tier)| tier.to_owned()));
+        let error = self.words.iter().find_map(|line| line.strip_prefix("error: ")).unwrap_or_default();
+        Row {
+            name: kernel.name.clone(),
+            package: kernel.package.clone(),
+            release: self.release,
+            tier,
+            refusal: if self.code == "0" {
+                String::new()
+            } else {
+                format!("exit code {}: {error}", self.code)
+            },
+            unattached: self
+                .probes
+                .into_iter()
+                .filter(|(verdict, _)| verdict != "ok")
+                .map(|(verdict, text)| format!("{verdict}: {text}"))
+                .collect(),
+            passed: self.count.passed(),
+            failures: self.count.failures.clone(),
+            skips: self.count.skips.iter().cloned().collect(),
+            seconds,
+            left_out: String::new(),
+        }
+    }
+}
+
+/// Verdict and rest of a line of `poolwatch check` that is about a probe.
+fn probe(line: &str) -> Option<(String, String)> {
+    let (verdict, rest) = line.split_once(' ')?;
+    let text = rest.trim_start().strip_prefix("probe ")?;
+    Some((verdict.to_owned(), text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_machine_says_becomes_its_row() {
+        let mut said = Said::default();
+        for line in [
+            "@kernel 6.1.0-9-amd64",
+            "@check",
+            "ok             probe tcp_state",
+            "unsupported    probe sock_send: this kernel has no tracepoint",
+            "@end 0",
+            "@agent 0",
+            "INFO probes attached tier=syscall",
+            "@end",
+            "@test counts",
+            "SKIP counts::a: no such tier",
+            "test result: ok. 3 passed; 0 failed; 0 ignored",
+            "@end 0",
+            "@test pools",
+            "@end 143",
+            "@done",
+        ] {
+            said.read(line);
+        }
+        let kernel = Kernel {
+            name: "6.1".to_owned(),
+            package: "p".to_owned(),
+            image: "x".into(),
+            modules: Vec::new(),
+        };
+        let row = said.row(&kernel, 9);
+        assert_eq!((row.release.as_str(), row.tier.as_deref()), ("6.1.0-9-amd64", Some("syscall")));
+        assert_eq!((row.passed, row.skips.len(), row.refusal.as_str()), (2, 1, ""));
+        assert_eq!(row.unattached, ["unsupported: sock_send: this kernel has no tracepoint"]);
+        assert_eq!(row.failures, ["pools: ended with 143"]);
+    }
+}
