@@ -112,7 +112,7 @@ fn entries(map: &MapInfo) -> Result<usize> {
 
 /// The key behind this one, or the first.
 fn next_key(map: BorrowedFd<'_>, key: Option<&Vec<u8>>, size: usize) -> Option<Vec<u8>> {
-    /// Source: `union bpf_attr` in include/uapi/linux/bpf.h, "struct used by BPF_MAP_*_ELEM commands".
+    /// Source: `union bpf_attr` in include/uapi/linux/bpf.h, its part for elements of maps.
     #[repr(C)]
     struct Question {
         map: u32,

@@ -105,7 +105,7 @@ pub fn skip(test: &str, reason: &str) -> anyhow::Result<()> {
 pub fn lack(feature: Feature) -> Option<String> {
     match feature {
         Feature::OtherUsers | Feature::SystemCallTier => lack_root(),
-        Feature::Probes => lack_root().or_else(|| lack_file("/sys/kernel/btf/vmlinux")),
+        Feature::Probes => lack_root().or_else(|| lack_file("/sys/kernel/btf/vmlinux")).or_else(lack_loops),
         Feature::SocketTier => lack_hook("sock_send_length"),
         Feature::Postgres => postgres().err(),
         Feature::NewerPostgres => lack_file(crate::newer::archive()),
@@ -145,7 +145,10 @@ pub fn lack(feature: Feature) -> Option<String> {
             .or_else(|| lack_built("tools/containerd/usr/sbin/runc"))
             .or_else(|| lack_built("c/waiting"))
             .or_else(lack_mounts),
-        Feature::Sources => lack_file(place::here().join("Cargo.toml")),
+        Feature::Sources => {
+            let there = place::here().join("Cargo.toml").is_file();
+            (!there).then(|| "the sources are not here".to_owned())
+        }
         Feature::Tracing => crate::tracing::lack(),
         Feature::Perf => lack_program("perf"),
         Feature::MachineRoot => fs::metadata("/proc/1/root/.")
@@ -173,12 +176,22 @@ fn lack_mounts() -> Option<String> {
     (!good).then(|| "nothing may be mounted here".to_owned())
 }
 
-/// A tracepoint that this kernel may not have; without BTF nothing is known of it.
+/// A tracepoint that this kernel may not have.
 fn lack_hook(name: &str) -> Option<String> {
+    let known = kernel_names(&format!("btf_trace_{name}"));
+    (!known).then(|| format!("this kernel has no tracepoint {name} (Linux 6.3 brought it)"))
+}
+
+/// The helper that messages are walked with.
+fn lack_loops() -> Option<String> {
+    let known = kernel_names("BPF_FUNC_loop");
+    (!known).then(|| "this kernel's BPF has no loops (Linux 5.17 brought them)".to_owned())
+}
+
+/// The kernel's BTF has this name, or there is none to tell.
+fn kernel_names(name: &str) -> bool {
     let types = fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();
-    let sought = format!("\0btf_trace_{name}\0").into_bytes();
-    let found = types.is_empty() || types.windows(sought.len()).any(|bytes| bytes == sought);
-    (!found).then(|| format!("this kernel has no tracepoint {name} (Linux 6.3 brought it)"))
+    types.is_empty() || types.split(|byte| *byte == 0).any(|known| known == name.as_bytes())
 }
 
 /// The tiers that this kernel has hooks for.

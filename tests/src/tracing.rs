@@ -70,7 +70,7 @@ pub struct Counter(OwnedFd);
 impl Counter {
     /// Starts it at 0.
     ///
-    /// Source: `struct perf_event_attr` of include/uapi/linux/perf_event.h, its first published size.
+    /// Source: `struct perf_event_attr` of `include/uapi/linux/perf_event.h`, its first published size.
     pub fn start(tracing: &Tracing, tracepoint: &str) -> Result<Self> {
         #[repr(C)]
         struct Attributes {

@@ -3,7 +3,7 @@
 //! Every step runs even when one before it failed. The last line counts what cargo's test runner and
 //! the checks said; a test that skips says so by a line `SKIP <test>: <reason>` and counts as skipped.
 
-pub mod count;
+mod count;
 
 use std::{
     io::{BufRead, BufReader, Read},

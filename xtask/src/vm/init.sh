@@ -37,7 +37,7 @@ echo "@agent $?"
 cat /tmp/agent
 echo "@end"
 
-export POOLWATCH_BIN=/poolwatch/agent POOLWATCH_TESTS_PATIENCE=10 POOLWATCH_TESTS_STARTS=4 RUST_BACKTRACE=0
+export POOLWATCH_BIN=/poolwatch/agent POOLWATCH_TESTS_PATIENCE=10 RUST_BACKTRACE=0
 while read -r test; do
     echo "@test $test"
     timeout 1500 "/poolwatch/debug/deps/$test" --test-threads=1 --show-output 2>&1

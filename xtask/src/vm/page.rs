@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs, path::Path};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::cross;
+use super::{boot, cross};
 
 /// One kernel.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -116,6 +116,13 @@ fn grouped(lines: &[String]) -> Vec<String> {
         if reason.is_empty() { names.join(", ") } else { format!("{}: {reason}", names.join(", ")) }
     };
     groups.into_iter().map(line).collect()
+}
+
+/// Makes rows anew of kernels that were booted.
+pub fn again(home: &Path, kernels: &[&str]) -> Result<()> {
+    let booted =
+        kernels.iter().filter_map(|name| Row::kept(home, name)).filter(|row| row.left_out.is_empty());
+    booted.into_iter().try_for_each(|row| boot::again(home, &row)?.keep(home))
 }
 
 /// Writes the page's part, when every kernel has a row.
