@@ -113,7 +113,7 @@ impl Watcher {
     /// The kernel side has seen the end of a process that is not there any more, and would keep what it was told after that until
     /// another has the number.
     fn drop_if_gone(&mut self, pid: u32) {
-        if discover::started(pid).is_none() {
+        if discover::is_over(pid) {
             self.maps.part(pid);
         }
     }

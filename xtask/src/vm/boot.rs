@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{kernel::Kernel, page::Row, tests::Tests};
+use super::{kernel::Kernel, page::Row, programs::TESTS, tests::Tests};
 use crate::{command, stopwatch::Stopwatch};
 
 /// Memory of the machine in MiB: its file system is in there, too.
@@ -73,7 +73,8 @@ struct Said {
     code: String,
     words: Vec<String>,
     tests: Tests,
-    whole: bool,
+    /// Programs of tests that were to run.
+    wanted: Vec<String>,
 }
 
 impl Said {
@@ -100,20 +101,18 @@ impl Said {
             "kernel" => value.clone_into(&mut self.release),
             "agent" => value.clone_into(&mut self.code),
             "test" => self.tests.begin(value),
-            "done" => self.whole = true,
-            // 101 is a test that failed, which is counted; everything else ended without a result.
-            "end" if self.part == "test" && !["0", "101"].contains(&value) => {
-                self.tests.end(&format!("ended with {value}"));
-            }
+            "tests" => self.wanted = value.split(' ').map(str::to_owned).collect(),
+            "end" if self.part == "test" => self.tests.end(value),
             _ => {}
         }
         word.clone_into(&mut self.part);
     }
 
     fn row(mut self, name: &str, package: &str, seconds: u64) -> Row {
-        if !self.whole {
-            self.tests.end("the machine ended before its tests did");
+        if self.wanted.is_empty() {
+            self.wanted = TESTS.map(str::to_owned).to_vec();
         }
+        self.tests.close(&self.wanted);
         let tier =
             self.words.iter().find_map(|line| line.split_once("tier=").map(|(_, tier)| tier.to_owned()));
         let error = self.words.iter().find_map(|line| line.strip_prefix("error: ")).unwrap_or_default();
@@ -161,6 +160,7 @@ mod tests {
             "@agent 0",
             "INFO probes attached tier=syscall",
             "@end",
+            "@tests counts pools layout",
             "@test counts",
             "test over_tcp ... ok",
             "test over_unix ... ok",
@@ -169,7 +169,6 @@ mod tests {
             "@end 0",
             "@test pools",
             "@end 143",
-            "@done",
         ] {
             said.read(line);
         }
@@ -178,6 +177,6 @@ mod tests {
         assert_eq!((row.passed, row.refusal.as_str()), (1, ""));
         assert_eq!(row.skips, ["counts::over_unix: no such tier"]);
         assert_eq!(row.unattached, ["unsupported: sock_send: this kernel has no tracepoint"]);
-        assert_eq!(row.failures, ["pools: ended with 143"]);
+        assert_eq!(row.failures, ["layout: not run to its end", "pools: ended with 143"]);
     }
 }

@@ -38,10 +38,10 @@ cat /tmp/agent
 echo "@end"
 
 export POOLWATCH_BIN=/poolwatch/agent POOLWATCH_TESTS_PATIENCE=10 RUST_BACKTRACE=0
+echo "@tests" $(cat /poolwatch/tests)
 while read -r test; do
     echo "@test $test"
     timeout 1500 "/poolwatch/debug/deps/$test" --test-threads=1 --show-output 2>&1
     echo "@end $?"
 done < /poolwatch/tests
-echo "@done"
 poweroff -f

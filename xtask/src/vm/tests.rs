@@ -3,7 +3,7 @@
 //! A test that skips passes as far as the runner knows. It is told by the head under which the runner shows what it printed, since
 //! several tests may share the code that skips.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The books of one machine.
 #[derive(Debug, Default)]
@@ -12,6 +12,8 @@ pub struct Tests {
     /// The test whose output is shown.
     speaker: String,
     all: BTreeMap<String, Outcome>,
+    /// Programs that ran to their end.
+    ended: BTreeSet<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -28,9 +30,21 @@ impl Tests {
         self.speaker.clear();
     }
 
-    /// It ended without a result of its own.
-    pub fn end(&mut self, why: &str) {
-        self.all.insert(self.program.clone(), Outcome::Failed(why.to_owned()));
+    /// It ended with this code. 101 is that of tests that failed, which are told one by one.
+    pub fn end(&mut self, code: &str) {
+        self.ended.insert(self.program.clone());
+        if !["0", "101"].contains(&code) {
+            self.all.insert(self.program.clone(), Outcome::Failed(format!("ended with {code}")));
+        }
+    }
+
+    /// Of these programs the results are wanted, and of no others.
+    pub fn close(&mut self, wanted: &[String]) {
+        let of = |name: &str| name.split("::").next().unwrap_or_default().to_owned();
+        self.all.retain(|name, _| wanted.contains(&of(name)));
+        for program in wanted.iter().filter(|program| !self.ended.contains(*program)) {
+            self.all.insert(program.clone(), Outcome::Failed("not run to its end".to_owned()));
+        }
     }
 
     /// One line of its runner.
