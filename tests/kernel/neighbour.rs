@@ -82,7 +82,7 @@ fn starts_and_stops_leave_no_probe_map_link_descriptor_or_file() -> Result<()> {
     }
     let now = held::descriptors(std::process::id())?;
     let fresh: Vec<_> =
-        places().difference(&before).cloned().filter(|file| file.contains("poolwatch")).collect();
+        places().difference(&before).filter(|file| file.contains("poolwatch")).cloned().collect();
     println!(
         "{starts} starts and stops, each with {held_then:?} programs, maps and links: none left, no file left, \
          descriptors here {own}, then {now}"
@@ -149,6 +149,7 @@ const DEEDS: [Deed; 8] = [
     ("sched/sched_process_exit", CHILDREN, start_others),
 ];
 
+#[expect(clippy::unnecessary_wraps, reason = "other deeds may fail")]
 fn call() -> Result<()> {
     for _ in 0..TIMES {
         // SAFETY: asks for a number.
@@ -212,6 +213,10 @@ fn the_kernels_own_counters_see_all_that_they_saw_before() -> Result<()> {
     Ok(())
 }
 
+/// What happens a known number of times to a program that does nothing.
+const EVENTS: &str =
+    "raw_syscalls:sys_enter,raw_syscalls:sys_exit,sched:sched_process_exec,sched:sched_process_exit";
+
 /// What `perf stat` counts of a program that does the same each time.
 fn perf(events: &str) -> Result<Vec<(String, u64)>> {
     let mut command = Command::new("perf");
@@ -229,8 +234,6 @@ fn perf(events: &str) -> Result<Vec<(String, u64)>> {
 #[test]
 fn perf_stat_counts_what_it_counted_before() -> Result<()> {
     need!(Feature::Probes, Feature::Tracing, Feature::Perf);
-    const EVENTS: &str =
-        "raw_syscalls:sys_enter,raw_syscalls:sys_exit,sched:sched_process_exec,sched:sched_process_exit";
     // perf finds it wherever it is mounted.
     let _tracing = Tracing::open()?;
     let before = perf(EVENTS)?;

@@ -49,7 +49,9 @@ fn main() -> Result<ExitCode> {
     let options = options()?;
     let story = soak(&options)?;
     let verdicts = story.verdicts();
-    verdicts.iter().for_each(|verdict| println!("{}", verdict.line()));
+    for verdict in &verdicts {
+        println!("{}", verdict.line());
+    }
     if let Some(page) = &options.page {
         table::write(page, &story)?;
     }

@@ -77,11 +77,7 @@ impl Row {
         if !self.left_out.is_empty() {
             return Ok(text);
         }
-        writeln!(
-            text,
-            "\n### {}\n\n`{}`; {} s from power-on to power-off.\n",
-            self.name, self.package, self.seconds
-        )?;
+        writeln!(text, "\n### {}\n\n`{}`\n", self.name, self.package)?;
         if !self.refusal.is_empty() {
             writeln!(text, "poolwatch does not start: {}\n", self.refusal)?;
         }
@@ -135,7 +131,7 @@ pub fn write(home: &Path, kernels: &[&str], page: &Path) -> Result<()> {
     let old = fs::read_to_string(page).with_context(|| page.display().to_string())?;
     let (before, rest) = old.split_once(BEGIN).context("the page has no mark where the table begins")?;
     let (_, after) = rest.split_once(END).context("the page has no mark where the table ends")?;
-    let new = format!("{before}{BEGIN}{}{}{END}{after}", text(&rows)?, cross::text(home)?);
+    let new = format!("{before}{BEGIN}{}{}{END}{after}", text(&rows)?, cross::text(home));
     fs::write(page, new).with_context(|| page.display().to_string())
 }
 

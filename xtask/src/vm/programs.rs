@@ -42,9 +42,12 @@ pub fn build(wanted: &[String]) -> Result<Programs> {
 
 /// Where cargo says that it put this target's executable.
 fn executable(messages: &str, name: &str) -> Option<PathBuf> {
-    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let of = |message: &Value| message["target"]["name"] == name && message["executable"].is_string();
-    artifacts.filter(of).last().and_then(|message| Some(PathBuf::from(message["executable"].as_str()?)))
+    let executable = |line: &str| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let of = message.pointer("/target/name")?.as_str()? == name;
+        of.then(|| message.get("executable")?.as_str().map(PathBuf::from)).flatten()
+    };
+    messages.lines().rev().find_map(executable)
 }
 
 #[cfg(test)]
