@@ -28,6 +28,9 @@ pub struct Row {
     pub failures: Vec<String>,
     /// `<test>: <reason>`
     pub skips: Vec<String>,
+    /// Programs of tests that did not run to their end.
+    #[serde(default)]
+    pub unfinished: Vec<String>,
     /// From power-on to power-off.
     pub seconds: u64,
     /// Why it was not booted; empty when it was.
@@ -45,7 +48,7 @@ impl Row {
 
     /// A test has failed in it, or did not run.
     pub fn failed(&self) -> bool {
-        !self.failures.is_empty()
+        !self.failures.is_empty() || !self.unfinished.is_empty()
     }
 
     /// Leaves it for the page.
@@ -85,6 +88,7 @@ impl Row {
             ("Probes that are not attached", &self.unattached),
             ("Failed", &self.failures),
             ("Skipped", &self.skips),
+            ("Programs of tests that did not run to their end", &self.unfinished),
         ];
         for (head, lines) in parts.into_iter().filter(|(_, lines)| !lines.is_empty()) {
             writeln!(text, "{head}:\n")?;
