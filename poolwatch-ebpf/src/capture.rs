@@ -172,7 +172,7 @@ unsafe fn head(c: &mut Connection, w: &Walk, length: u64) {
     if take > length {
         take = length;
     }
-    take &= HEAD as u64 - 1;
+    take = kernel::below::<{ HEAD as u64 }>(take);
     let to = unsafe { c.head.as_mut_ptr().add(used as usize) };
     if unsafe { kernel::copy_user(to, take as u32, w.at) } {
         c.head_len = (used + take) as u32;

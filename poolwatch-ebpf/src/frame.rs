@@ -53,6 +53,10 @@ pub unsafe extern "C" fn step_server(_step: u32, state: *mut State) -> i64 {
 #[inline(always)]
 unsafe fn step<const SERVER_SENT: bool>(state: &State) -> i64 {
     let (c, w) = unsafe { (&mut *state.connection, &mut *state.walk) };
+    if !SERVER_SENT && w.forget > 0 {
+        queue::forget_next(c, w);
+        return 0;
+    }
     if w.at >= w.end {
         return payload::next_segment(w);
     }
@@ -263,7 +267,7 @@ unsafe fn client_message(c: &mut Connection, w: &mut Walk, b: [u8; 8]) -> i64 {
         b'X' => c.ending |= poolwatch_ebpf::wire::ended_by::TERMINATE as u8,
         b'p' | b'd' | b'c' | b'f' => {
             if c.copy_in != 0 && (letter == b'c' || letter == b'f') {
-                queue::end_copy_in(c);
+                queue::end_copy_in(c, w);
             }
             // Authentication and COPY data begin no request of their own.
             if c.asking == 0 {

@@ -97,15 +97,25 @@ unsafe extern "C" fn forget_one(_step: u32, state: *mut Forgetting) -> i64 {
     0
 }
 
+/// Forgets one of them in a step of the walk: a loop inside the walk's own is one call deeper than older kernels have stack for.
+#[inline(always)]
+pub fn forget_next(c: &Connection, w: &mut Walk) {
+    let _ = DEEP.remove(Deep { socket: c.socket, index: w.forget_at, reserved: 0 });
+    w.forget_at = w.forget_at.wrapping_add(1);
+    w.forget -= 1;
+}
+
 /// The server ignored every `Sync` that was sent before the end of its COPY data; the one that comes
 /// with that end stands for them.
 #[inline(always)]
-pub fn end_copy_in(c: &mut Connection) {
+pub fn end_copy_in(c: &mut Connection, w: &mut Walk) {
     c.copy_in = 0;
     if c.queue_head == c.queue_tail {
         return;
     }
-    forget_deep(c);
+    w.forget = c.deep;
+    w.forget_at = c.queue_tail.wrapping_sub(c.deep);
+    c.deep = 0;
     c.queue_tail = c.queue_head.wrapping_add(1);
     c.asked = c.answered.wrapping_add(1);
     c.overflow = 0;

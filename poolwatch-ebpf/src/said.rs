@@ -23,7 +23,7 @@ pub unsafe fn message(c: &mut Connection, w: &Walk, length: u64) -> (u64, bool) 
     let most = if c.body_len < most { c.body_len } else { most };
     let room = most.wrapping_sub(c.told_bytes) as u64;
     let mut take = if length < PIECE_LEN as u64 { length } else { PIECE_LEN as u64 };
-    take = if room < take { room } else { take } & PIECE_LEN as u64;
+    take = kernel::below::<{ PIECE_LEN as u64 + 1 }>(if room < take { room } else { take });
     if c.told_bytes == 0 {
         // What was answered before comes before what is said: a Close of a suspended portal, for one.
         unsafe {

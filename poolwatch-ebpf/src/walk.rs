@@ -60,6 +60,10 @@ pub struct Walk {
     pub partial: u32,
     /// Type byte of the first message of a request that was begun here; 0 = none was.
     pub letter: u32,
+    /// Requests in the map of all connections that are to be forgotten before the walk goes on.
+    pub forget: u32,
+    /// The first of them.
+    pub forget_at: u32,
     /// Makes the padding visible.
     pub reserved: u32,
 }
@@ -92,6 +96,8 @@ impl Walk {
         walk.done = done::NO;
         walk.partial = 0;
         walk.letter = 0;
+        walk.forget = 0;
+        walk.forget_at = 0;
         Some(walk)
     }
 

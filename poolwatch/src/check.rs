@@ -144,7 +144,7 @@ fn type_information() -> Line {
         Err(error) => Line {
             what: "kernel type information (BTF)".to_owned(),
             verdict: Verdict::Broken,
-            remedy: format!("{error:#}; use a kernel built with CONFIG_DEBUG_INFO_BTF=y"),
+            remedy: format!("{error:#}"),
         },
     }
 }

@@ -8,7 +8,6 @@
 mod bench;
 mod calls;
 mod group;
-mod marks;
 mod pairs;
 mod scale;
 mod table;

@@ -4,7 +4,9 @@ use std::{fmt::Write as _, path::Path};
 
 use anyhow::Result;
 
-use crate::{marks, pairs::Median, verdict};
+use poolwatch_tests::marks;
+
+use crate::{pairs::Median, verdict};
 
 /// What makes them.
 const COMMAND: &str = "cargo xtask bench overhead";

@@ -197,7 +197,7 @@ fn sigterm_under_load_ends_it_well_detaches_the_probes_and_frees_the_port() -> R
     server.role("bench")?;
     server.psql("postgres", "create database bench owner bench")?;
     server.bench_tables("bench", "bench")?;
-    for tier in ["sock", "syscall"] {
+    for tier in need::tiers() {
         let agent = Agent::start(["--probes", tier])?;
         let (pid, port) = (agent.pid(), agent.port());
         let programs = programs_of(pid)?;

@@ -109,7 +109,7 @@ fn durations_are_the_clients(
     way: Way,
     ask: impl Fn(&mut Client, &str, &str) -> Result<Timing>,
 ) -> Result<()> {
-    need!(Feature::Probes, Feature::Postgres);
+    need!(Feature::Probes, Feature::Postgres, need::tier(tier));
     let server = Server::start()?;
     let agent = Agent::start(["--probes", tier])?;
     let mut client = Client::start(Some(SERVICE))?;

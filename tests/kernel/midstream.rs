@@ -39,7 +39,7 @@ fn settle(agent: &Agent, pid: u32, what: &str, is: impl Fn(&Connections) -> bool
 }
 
 fn states_resolve_one_by_one(tier: &str, way: Way) -> Result<()> {
-    need!(Feature::Probes, Feature::Postgres);
+    need!(Feature::Probes, Feature::Postgres, need::tier(tier));
     let server = Server::start()?;
     let address = server.address_of(way, "postgres", "postgres");
     let mut client = Client::start(Some("older"))?;
@@ -48,11 +48,13 @@ fn states_resolve_one_by_one(tier: &str, way: Way) -> Result<()> {
         client.query(name, "select 1")?;
     }
     client.query("transaction", "begin")?;
-    // In flight while the agent starts, and until well after.
-    client.begin("busy", "query select pg_sleep(6)")?;
-    clock::until(Duration::from_secs(5), "the sleeping backend", || {
-        let active =
-            "select count(*) from pg_stat_activity where query like '%sleep(6)%' and pid <> pg_backend_pid()";
+    // In flight while the agent starts, and until somebody else lets go of what it waits for.
+    let mut other = Client::start(Some("other"))?;
+    other.open("holder", &address)?;
+    other.query("holder", "select pg_advisory_lock(7)")?;
+    client.begin("busy", "query select pg_advisory_lock(7)")?;
+    clock::until(Duration::from_secs(5), "the waiting backend", || {
+        let active = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
         Ok((server.psql("postgres", active)? == "1").then_some(()))
     })?;
 
@@ -72,6 +74,7 @@ fn states_resolve_one_by_one(tier: &str, way: Way) -> Result<()> {
     println!("{tier} {way:?}: after a query in the transaction: {now:?}");
     client.query("transaction", "commit")?;
     settle(&agent, pid, "two idle", |c| c.idle == 2)?;
+    other.query("holder", "select pg_advisory_unlock(7)")?;
     client.wait("busy")?;
     let now = settle(&agent, pid, "three idle", |c| c.idle == 3)?;
     println!("{tier} {way:?}: after the long query: {now:?}");

@@ -124,7 +124,7 @@ impl Scene {
 }
 
 fn separate_pools(tier: &str) -> Result<()> {
-    need!(Feature::Probes, Feature::Postgres);
+    need!(Feature::Probes, Feature::Postgres, need::tier(tier));
     let agent = Agent::start(["--probes", tier])?;
     let scene = Scene::play()?;
     let page = agent.metrics_when("the pools", |page| scene.idle(page) >= scene.expected_idle())?;

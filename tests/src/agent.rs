@@ -1,6 +1,6 @@
 //! The agent as its users run it: a process, its port and its pages.
 
-use std::{ffi::OsStr, process::Command, time::Duration};
+use std::{ffi::OsStr, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
@@ -52,9 +52,20 @@ impl Agent {
         Ok(Self { process: Process::start("poolwatch", &mut command)?, port })
     }
 
+    /// Starts it in a directory of its own, which also is where it may put files that nobody is to keep.
+    pub fn start_in<A: AsRef<OsStr>>(home: &Path, arguments: impl IntoIterator<Item = A>) -> Result<Self> {
+        let port = place::free_port()?;
+        let mut command = command()?;
+        command.args(arguments).args(["--listen", &format!("127.0.0.1:{port}")]);
+        command.current_dir(home).env("TMPDIR", home);
+        let mut agent = Self { process: Process::start("poolwatch", &mut command)?, port };
+        agent.wait_until_ready()?;
+        Ok(agent)
+    }
+
     /// Waits for `/readyz`.
     pub fn wait_until_ready(&mut self) -> Result<()> {
-        let deadline = clock::Deadline::after(READY);
+        let deadline = clock::Deadline::after(READY * clock::patience());
         loop {
             if let Some(status) = self.process.ended()? {
                 bail!("the agent ended before it was ready ({status}):\n{}", self.errors());
@@ -153,7 +164,7 @@ pub fn command() -> Result<Command> {
 }
 
 /// The same for a binary at another place.
-pub fn command_of(binary: &std::path::Path) -> Command {
+pub fn command_of(binary: &Path) -> Command {
     let mut command = Command::new(binary);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();

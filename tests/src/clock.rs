@@ -65,9 +65,20 @@ pub fn seconds_since(start: i128) -> f64 {
     (monotonic() - start) as f64 / 1e9
 }
 
+/// How many times longer than elsewhere a test waits before it gives up: `POOLWATCH_TESTS_PATIENCE`, for machines that are
+/// emulated. What a test measures is not stretched.
+pub fn patience() -> u32 {
+    std::env::var("POOLWATCH_TESTS_PATIENCE").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
+}
+
+/// A number of things to do, and less of it where a test must be patient.
+pub fn fewer(times: u32) -> u32 {
+    times.div_ceil(patience())
+}
+
 /// Asks every 20 ms until there is an answer; fails, naming `what`, when there is none in `wait`.
 pub fn until<T>(wait: Duration, what: &str, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-    let deadline = Deadline::after(wait);
+    let deadline = Deadline::after(wait * patience());
     loop {
         if let Some(answer) = ask()? {
             return Ok(answer);

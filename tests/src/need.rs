@@ -16,6 +16,8 @@ use crate::place;
 pub enum Feature {
     /// Root, and a kernel that describes itself (BTF): without them no probe can be attached.
     Probes,
+    /// The newer probes' hooks: what every socket call of TCP and UNIX reports.
+    SocketTier,
     /// The older probes' hooks: raw tracepoints on system calls.
     SystemCallTier,
     /// PostgreSQL's server and tools.
@@ -76,6 +78,12 @@ pub enum Feature {
     OtherUsers,
     /// The object with the probes.
     ProbeObject,
+    /// The workspace that the tests were built from.
+    Sources,
+    /// The kernel's list of tracepoints.
+    Tracing,
+    /// perf.
+    Perf,
 }
 
 /// Leaves the test with a printed reason when the machine lacks one of the features.
@@ -105,7 +113,8 @@ pub fn skip(test: &str, reason: &str) -> anyhow::Result<()> {
 pub fn lack(feature: Feature) -> Option<String> {
     match feature {
         Feature::OtherUsers | Feature::SystemCallTier => lack_root(),
-        Feature::Probes => lack_root().or_else(|| lack_file("/sys/kernel/btf/vmlinux")),
+        Feature::Probes => lack_root().or_else(|| lack_file("/sys/kernel/btf/vmlinux")).or_else(lack_loops),
+        Feature::SocketTier => lack_hook("sock_send_length"),
         Feature::Postgres => postgres().err(),
         Feature::NewerPostgres => lack_file(crate::newer::archive()),
         Feature::Node => {
@@ -146,6 +155,12 @@ pub fn lack(feature: Feature) -> Option<String> {
         Feature::Containers => lack_containers(),
         Feature::Docker => lack_containers().or_else(|| lack_built("tools/docker/usr/sbin/dockerd")),
         Feature::Podman => lack_containers().or_else(|| lack_built("tools/podman/usr/bin/conmon")),
+        Feature::Sources => {
+            let there = place::here().join("Cargo.toml").is_file();
+            (!there).then(|| "the sources are not here".to_owned())
+        }
+        Feature::Tracing => crate::tracing::lack(),
+        Feature::Perf => lack_program("perf"),
         Feature::MachineRoot => fs::metadata("/proc/1/root/.")
             .err()
             .map(|error| format!("the root of process 1 may not be looked into: {error}")),
@@ -177,6 +192,34 @@ fn lack_mounts() -> Option<String> {
     mount.args(["--mount", "mount", "-t", "tmpfs", "none", "/mnt"]);
     let good = mount.output().is_ok_and(|answer| answer.status.success());
     (!good).then(|| "nothing may be mounted here".to_owned())
+}
+
+/// A tracepoint that this kernel may not have.
+fn lack_hook(name: &str) -> Option<String> {
+    let known = kernel_names(&format!("btf_trace_{name}"));
+    (!known).then(|| format!("this kernel has no tracepoint {name} (Linux 6.3 brought it)"))
+}
+
+/// The helper that messages are walked with.
+fn lack_loops() -> Option<String> {
+    let known = kernel_names("BPF_FUNC_loop");
+    (!known).then(|| "this kernel's BPF has no loops (Linux 5.17 brought them)".to_owned())
+}
+
+/// The kernel's BTF has this name, or there is none to tell.
+fn kernel_names(name: &str) -> bool {
+    let types = fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();
+    types.is_empty() || types.split(|byte| *byte == 0).any(|known| known == name.as_bytes())
+}
+
+/// The tiers that this kernel has hooks for.
+pub fn tiers() -> Vec<&'static str> {
+    ["sock", "syscall"].into_iter().filter(|name| lack(tier(name)).is_none()).collect()
+}
+
+/// What a tier of probes hooks.
+pub fn tier(name: &str) -> Feature {
+    if name == "sock" { Feature::SocketTier } else { Feature::SystemCallTier }
 }
 
 fn lack_file(path: impl AsRef<Path>) -> Option<String> {

@@ -84,7 +84,7 @@ impl Process {
 
     /// The same, from the line with number `from`; returns the line's number too.
     pub fn line_from(&mut self, from: usize, start: &str, wait: Duration) -> Result<(usize, String)> {
-        let deadline = clock::Deadline::after(wait);
+        let deadline = clock::Deadline::after(wait * clock::patience());
         loop {
             // In this order: what it printed before it ended is found once its pipe has been read.
             let read = self.reader.as_ref().is_none_or(JoinHandle::is_finished);

@@ -13,10 +13,12 @@ mod fuzz;
 mod place;
 mod run;
 mod setup;
+mod soak;
 mod stack;
 mod stopwatch;
 mod test;
 mod tidy;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -67,6 +69,10 @@ enum Task {
         #[command(subcommand)]
         what: bench::What,
     },
+    /// Put poolwatch beside an hour of load with churn, and write docs/soak.md.
+    Soak(soak::Options),
+    /// Boot Debian's kernels in qemu, run tests inside, and write docs/kernels.md.
+    Vm(vm::Options),
     /// Throw made-up bytes at one of the readers of bytes, see fuzz/.
     Fuzz(fuzz::Options),
     /// Check the rules of the house that the compiler does not know.
@@ -98,6 +104,8 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Coverage => coverage::render()?,
         Task::Accuracy(options) => accuracy::accuracy(&options)?,
         Task::Bench { what } => bench::bench(&what)?,
+        Task::Soak(options) => soak::soak(&options)?,
+        Task::Vm(options) => return vm::vm(&options),
         Task::Fuzz(options) => fuzz::fuzz(&options)?,
         Task::Tidy => tidy::tidy()?,
     }

@@ -14,6 +14,7 @@ const NOTHING_YET: i64 = -11;
 
 /// `sock_send_length(struct sock *sk, int ret, int flags)`
 #[btf_tracepoint(function = "sock_send_length")]
+#[inline(always)]
 pub fn sock_send(context: BtfTracePointContext) -> i32 {
     unsafe { try_sock_send(&context) };
     0
@@ -21,6 +22,7 @@ pub fn sock_send(context: BtfTracePointContext) -> i32 {
 
 /// `sock_recv_length(struct sock *sk, int ret, int flags)`
 #[btf_tracepoint(function = "sock_recv_length")]
+#[inline(always)]
 pub fn sock_receive(context: BtfTracePointContext) -> i32 {
     unsafe { try_sock_receive(&context) };
     0

@@ -27,10 +27,8 @@ impl Watcher {
         }
         let seen = discover::process(id.pid).ok().filter(|seen| seen.id == id);
         // Its end is to be told even if it comes at once.
-        if seen.is_some_and(|seen| self.containers.wait(seen, clock::now()))
-            && self.maps.holds(id.pid).is_err()
-        {
-            self.refused += 1;
+        if seen.is_some_and(|seen| self.containers.wait(seen, clock::now())) {
+            self.hold(id.pid);
         }
     }
 
@@ -97,14 +95,28 @@ impl Watcher {
         let pid = process.id.pid;
         if !self.targets.services.wants(&process.service) {
             let _ = self.maps.deny(pid).inspect_err(|error| tracing::warn!(pid, %error, "cannot leave out"));
+            self.drop_if_gone(pid);
             return false;
         }
-        if self.maps.holds(pid).is_err() {
-            self.refused += 1;
-        }
+        self.hold(pid);
         self.known.meet(process.id);
         events.push(Event::Process(process));
         true
+    }
+
+    fn hold(&mut self, pid: u32) {
+        if self.maps.holds(pid).is_err() {
+            self.refused += 1;
+        }
+        self.drop_if_gone(pid);
+    }
+
+    /// The kernel side has seen the end of a process that is not there any more, and would keep what it was told after that until
+    /// another has the number.
+    fn drop_if_gone(&mut self, pid: u32) {
+        if discover::is_over(pid) {
+            self.maps.part(pid);
+        }
     }
 }
 

@@ -29,7 +29,7 @@ mod unix;
 pub use self::{
     cgroup::{Container, Keeper},
     older::{By, Older, OlderSocket, older_sockets, sockets},
-    process::{Kind, Vanished, family, kind_of, process, processes, started},
+    process::{Kind, Vanished, family, is_over, kind_of, process, processes, started},
     seen::Seen,
     unix::UnixSockets,
 };

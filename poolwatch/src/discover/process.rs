@@ -66,6 +66,13 @@ pub fn started(pid: u32) -> Option<u64> {
     Some(open(pid).ok()?.stat().ok()?.starttime)
 }
 
+/// Nothing of the process runs any more: it has gone, or only waits for its parent to learn of its end.
+pub fn is_over(pid: u32) -> bool {
+    let Some(stat) = open(pid).ok().and_then(|process| process.stat().ok()) else { return true };
+    // The first thread may end before the others.
+    matches!(stat.state, 'Z' | 'X') && stat.num_threads <= 1
+}
+
 /// Processes that descend from one of `pids`, themselves included, in the order of their numbers.
 pub fn family(pids: &[u32]) -> Vec<u32> {
     let parents: Vec<(u32, u32)> = processes()

@@ -99,9 +99,8 @@ struct Guest {
 
 impl Guests {
     fn admit<F: Future<Output = ()> + Send + 'static>(&mut self, host: impl FnOnce(Arc<AtomicBool>) -> F) {
-        if self.queue.len() >= CONNECTIONS {
-            self.queue.retain(|guest| !guest.task.is_finished());
-        }
+        // Each time: the memory of one who has gone is kept for as long as its task can be asked about.
+        self.queue.retain(|guest| !guest.task.is_finished());
         if self.queue.len() >= CONNECTIONS {
             let slow = self.queue.iter().position(|guest| !guest.asked.load(Ordering::Relaxed));
             if let Some(oldest) = self.queue.remove(slow.unwrap_or(0)) {

@@ -58,6 +58,11 @@ impl Types {
         Some(Self { bytes: types, strings, starts })
     }
 
+    /// Something has this name: a type, a field, or a value of an enumeration.
+    pub fn names(&self, name: &str) -> bool {
+        self.strings.split(|byte| *byte == 0).any(|known| known == name.as_bytes())
+    }
+
     /// Byte offset of a struct's field, looked for in its unnamed members too.
     pub fn offset(&self, structure: &str, field: &str) -> Option<u32> {
         let named =
@@ -195,6 +200,7 @@ mod tests {
         assert_eq!(types.offset("bits", "c"), Some(1));
         assert_eq!(types.offset("outer", "c"), None);
         assert_eq!(types.offset("missing", "a"), None);
+        assert!(types.names("outer") && !types.names("oute"));
     }
 
     #[test]

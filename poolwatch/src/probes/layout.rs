@@ -1,7 +1,7 @@
 //! Where the fields that the probes read lie in this kernel's structures, from its own BTF.
 //!
 //! Nothing is guessed: a field that BTF does not name makes the layout fail, with its name, except
-//! for those that a kernel may lack.
+//! for those that a kernel may lack. So does the helper without which no message can be walked.
 
 use std::fs;
 
@@ -13,14 +13,24 @@ use super::btf::Types;
 /// Kernel type information, where a kernel has it.
 pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
+/// Number of the helper that walks the messages of a call, among the kernel's own names.
+const LOOP: &str = "BPF_FUNC_loop";
+
 /// Reads the running kernel's layout.
 ///
 /// # Errors
-/// When the kernel has no BTF or a structure lacks a field that the probes cannot do without.
+/// When the kernel has no BTF, no loops in BPF, or a structure lacks a field that the probes cannot do without.
 pub fn read() -> Result<Offsets> {
-    let bytes = fs::read(BTF_PATH)
-        .with_context(|| format!("{BTF_PATH}: the kernel was built without BTF (CONFIG_DEBUG_INFO_BTF)"))?;
-    of(&Types::read(&bytes).with_context(|| format!("{BTF_PATH} is no BTF"))?)
+    let bytes = fs::read(BTF_PATH).with_context(|| {
+        format!("{BTF_PATH}: the kernel was built without BTF; use one with CONFIG_DEBUG_INFO_BTF=y")
+    })?;
+    let types = Types::read(&bytes).with_context(|| format!("{BTF_PATH} is no BTF"))?;
+    if !types.names(LOOP) {
+        bail!(
+            "its BPF has no loops (bpf_loop), which Linux 5.17 brought; the oldest kernel that poolwatch is tested on is 6.1"
+        );
+    }
+    of(&types)
 }
 
 /// The layout that these types describe.

@@ -220,6 +220,12 @@ impl Maps {
         self.processes.insert(pid, standing::DENIED, 0)
     }
 
+    /// Forgets a process that has ended.
+    pub fn part(&mut self, pid: u32) {
+        // What is gone already, is wanted to be.
+        let _ = self.processes.remove(&pid);
+    }
+
     /// Has a process's threads looked at, or not any more.
     ///
     /// # Errors

@@ -18,7 +18,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 pub use self::point::COLLECTOR;
 use self::{crowd::Numbers, point::Point};
-use crate::{marks, verdict::MISSED};
+use poolwatch_tests::marks;
+
+use crate::verdict::MISSED;
 
 /// What makes the tables.
 const COMMAND: &str = "cargo xtask bench scale";

@@ -8,7 +8,7 @@ mod apps;
 mod containers;
 mod drivers;
 mod kubernetes;
-mod packages;
+pub mod packages;
 mod stack;
 pub mod system;
 pub mod toolchain;
