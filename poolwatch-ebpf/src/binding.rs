@@ -159,8 +159,9 @@ pub unsafe fn bind(
 unsafe fn begin(c: &mut Connection, opens: bool) {
     frame::lose_client(c);
     frame::lose_server(c);
-    queue::forget_deep(c);
+    // The map of all connections has none of its requests: it was encrypted until now, or `part` took them away.
     c.queue_head = c.queue_tail;
+    c.deep = 0;
     c.overflow = 0;
     c.overflow_done = 0;
     c.sending = 0;
@@ -191,6 +192,8 @@ pub unsafe fn part(c: &mut Connection) {
     forget(c);
     frame::lose_client(c);
     frame::lose_server(c);
+    queue::forget_deep(c);
+    c.queue_head = c.queue_tail;
     c.sending = 0;
     secured::anew(c);
     unsafe { emit::secured(c, kernel::now()) };

@@ -122,7 +122,8 @@ unsafe fn create(socket: u64) -> Option<*mut Connection> {
 /// The bytes begin like one of the packets that open a connection, however few they are.
 #[inline(always)]
 unsafe fn begins_startup(sk: u64, length: u64, registers: Option<Registers>) -> bool {
-    let (Some(registers), Some(walk)) = (registers, Walk::begin(sk, length)) else { return false };
+    let Some(registers) = registers else { return false };
+    let Some(walk) = Walk::begin(sk, length) else { return false };
     let mut half = poolwatch_ebpf::wire::Half::default();
     if !payload::point(walk, &mut half, &registers, payload::form(&registers)) {
         return false;

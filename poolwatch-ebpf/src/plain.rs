@@ -75,8 +75,15 @@ pub fn enter(caller: u64, object: Object, buffer: u64, most: u64, count: u64, re
 /// The library's call returns.
 #[inline(always)]
 pub unsafe fn returned(caller: u64, result: u64) -> Option<()> {
-    let inside = unsafe { *INSIDE.get_ptr(caller)? };
+    // Not a copy: it is large, and the stack small.
+    let inside = unsafe { &*INSIDE.get_ptr(caller)? };
+    let framed = unsafe { end(caller, inside, result) };
     let _ = INSIDE.remove(caller);
+    framed
+}
+
+#[inline(always)]
+unsafe fn end(caller: u64, inside: &Inside, result: u64) -> Option<()> {
     // An `int`: the upper half of the register is anybody's.
     let result = result as u32 as i32;
     if result <= 0 {
@@ -89,13 +96,13 @@ pub unsafe fn returned(caller: u64, result: u64) -> Option<()> {
     if length == 0 || length > inside.most {
         return None;
     }
-    let connection = unsafe { connection_of(&inside, length)? };
+    let connection = unsafe { connection_of(caller, inside, length)? };
     unsafe {
         if (*connection).plain == 0 {
             return None;
         }
         binding::heard_of((*connection).socket);
-        frame(connection, &inside, length)
+        frame(connection, inside, length)
     }
 }
 
@@ -126,7 +133,7 @@ unsafe fn frame(connection: *mut Connection, inside: &Inside, length: u64) -> Op
 
 /// The connection that the object is bound to, from now on if not before.
 #[inline(always)]
-unsafe fn connection_of(inside: &Inside, length: u64) -> Option<*mut Connection> {
+unsafe fn connection_of(caller: u64, inside: &Inside, length: u64) -> Option<*mut Connection> {
     let object = binding::object_of(inside);
     if inside.socket != 0 {
         if let Some(connection) = CONNECTIONS.get_ptr_mut(inside.socket)
@@ -137,7 +144,20 @@ unsafe fn connection_of(inside: &Inside, length: u64) -> Option<*mut Connection>
         // Another object is at its place, or the connection is over.
         let _ = OBJECTS.remove(object);
     }
-    unsafe { meet(object, inside, length) }
+    if plain_meets(caller, length) == 0 {
+        return None;
+    }
+    CONNECTIONS.get_ptr_mut(unsafe { (*OBJECTS.get_ptr(object)?).socket })
+}
+
+/// An object that is not bound is in a call that moved so many bytes: 1 when it is bound now, else 0. The verifier looks at it
+/// on its own, and so it has a stack of its own beside that of the framer.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn plain_meets(caller: u64, length: u64) -> i32 {
+    let Some(inside) = INSIDE.get_ptr(caller) else { return 0 };
+    let inside = unsafe { &*inside };
+    unsafe { meet(binding::object_of(inside), inside, length).is_some() as i32 }
 }
 
 /// Looks whether an object that is not bound belongs to a connection.

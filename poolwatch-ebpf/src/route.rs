@@ -68,9 +68,9 @@ impl Head {
         head.digits = 1;
         head.method = 0;
         head.path = 0;
-        let (Some(registers), Some(walk)) = (caller.registers(), Walk::begin(sk, length)) else {
-            return Some(head);
-        };
+        // One after the other: in a pair the compiler makes registers of what was never read, which the verifier refuses.
+        let Some(registers) = caller.registers() else { return Some(head) };
+        let Some(walk) = Walk::begin(sk, length) else { return Some(head) };
         let form = payload::form(&registers);
         let mut half = Half::default();
         if ring::moves(sk, &registers, form)

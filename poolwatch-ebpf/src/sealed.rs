@@ -6,8 +6,8 @@ use poolwatch_ebpf::wire::{Connection, Half, call};
 
 use crate::{
     kernel::{self, Caller},
-    maps::{self, CHUNKS},
-    payload, ring,
+    maps::{self, CHUNKS, CONNECTIONS},
+    payload, ring, secured,
     walk::{State, Walk, done},
 };
 
@@ -32,9 +32,49 @@ pub struct Moved {
     pub last: u32,
 }
 
+impl Moved {
+    /// As one number, which is never 0.
+    #[inline(always)]
+    fn number(&self) -> i32 {
+        (1 | (self.data as u32) << 1 | (self.whole as u32) << 2 | self.last << 8) as i32
+    }
+
+    /// From that number.
+    #[inline(always)]
+    pub fn from_number(number: u64) -> Self {
+        Self { data: number & 2 != 0, whole: number & 4 != 0, last: (number >> 8) as u32 & 0xffff }
+    }
+}
+
+/// Follows what the client sent. The answer is a [`Moved`] as a number, or 0 where turns are not taken.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn records_sent(socket: u64, sk: u64, length: u64, messages: u64, address: u64) -> i32 {
+    let Some(connection) = CONNECTIONS.get_ptr_mut(socket) else { return 0 };
+    let c = unsafe { &mut *connection };
+    let Some(w) = secured::begin(c, sk, length) else { return 0 };
+    if secured::is_fresh(c) {
+        begins(&mut c.sealed_tx);
+    }
+    unsafe { follow::<false>(c, w, messages, Caller::from_address(address)).number() }
+}
+
+/// The same of what it received.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn records_received(socket: u64, sk: u64, length: u64, messages: u64, address: u64) -> i32 {
+    let Some(connection) = CONNECTIONS.get_ptr_mut(socket) else { return 0 };
+    let c = unsafe { &mut *connection };
+    let Some(w) = secured::begin(c, sk, length) else { return 0 };
+    if c.first_byte == 0 {
+        begins(&mut c.sealed_rx);
+    }
+    unsafe { follow::<true>(c, w, messages, Caller::from_address(address)).number() }
+}
+
 /// Follows the records of one call.
 #[inline(always)]
-pub unsafe fn follow<const SERVER_SENT: bool>(
+unsafe fn follow<const SERVER_SENT: bool>(
     c: &mut Connection,
     w: &mut Walk,
     messages: u64,

@@ -13,7 +13,7 @@ use crate::{
     kernel::{self, Caller},
     maps::{self, CONNECTIONS},
     payload,
-    sealed::{self, DATA},
+    sealed::{self, DATA, Moved},
     traffic,
     walk::Walk,
 };
@@ -32,50 +32,47 @@ const APART: u64 = 1_000_000;
 /// Records of a message without body, Terminate for one: with ChaCha20 or TLS 1.3, or AES-GCM of TLS 1.2.
 const BARE: [u32; 3] = [21, 22, 29];
 
-/// The client sent bytes. 0 when they are for others to read: the connection is not encrypted.
+/// The client sent bytes, and `moved` is what [`sealed::records_sent`] says of them.
 ///
-/// The verifier looks at this and the next function on their own: as a part of what calls them they would be too much.
+/// The verifier looks at functions with a name for the linker on their own: as a part of what calls them they would be
+/// too much, and on their stacks.
 #[inline(never)]
 #[unsafe(no_mangle)]
-pub extern "C" fn turn_sent(socket: u64, sk: u64, length: u64, messages: u64, address: u64) -> i32 {
-    let caller = Caller::from_address(address);
-    unsafe {
-        let Some(connection) = CONNECTIONS.get_ptr_mut(socket) else { return 0 };
-        let c = &mut *connection;
-        if c.secured == 0 {
-            look(c, sk, length, caller);
-        }
-        if c.secured == 0 {
-            return 0;
-        }
-        sent(c, sk, length, messages, caller);
-    }
-    1
+pub extern "C" fn turn_sent(socket: u64, sk: u64, length: u64, moved: u64) -> i32 {
+    let Some(connection) = CONNECTIONS.get_ptr_mut(socket) else { return 0 };
+    unsafe { sent(&mut *connection, sk, length, Moved::from_number(moved)).is_some() as i32 }
 }
 
 /// It received some.
 #[inline(never)]
 #[unsafe(no_mangle)]
-pub extern "C" fn turn_received(socket: u64, sk: u64, length: u64, messages: u64, address: u64) -> i32 {
-    unsafe {
-        let Some(connection) = CONNECTIONS.get_ptr_mut(socket) else { return 0 };
-        received(&mut *connection, sk, length, messages, Caller::from_address(address));
-    }
-    1
+pub extern "C" fn turn_received(socket: u64, length: u64, moved: u64) -> i32 {
+    let Some(connection) = CONNECTIONS.get_ptr_mut(socket) else { return 0 };
+    unsafe { received(&mut *connection, length, Moved::from_number(moved)).is_some() as i32 }
+}
+
+/// Looks whether a connection that is older than the probes is encrypted: 1, else 0.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn turns_out(socket: u64, sk: u64, length: u64, address: u64) -> i32 {
+    let Some(connection) = CONNECTIONS.get_ptr_mut(socket) else { return 0 };
+    unsafe { look(&mut *connection, sk, length, Caller::from_address(address)).is_some() as i32 }
+}
+
+/// The client speaks now: not yet, or after an answer.
+#[inline(always)]
+pub fn is_fresh(c: &Connection) -> bool {
+    c.sending == 0 || (c.first_byte != 0 && c.ready != 0)
 }
 
 #[inline(always)]
-unsafe fn sent(c: &mut Connection, sk: u64, length: u64, messages: u64, caller: Caller) -> Option<()> {
+unsafe fn sent(c: &mut Connection, sk: u64, length: u64, moved: Moved) -> Option<()> {
     unsafe {
-        let w = begin(c, sk, length)?;
+        let w = Walk::current()?;
         let early = overtaken(c, sk, w.now);
         w.started = if early != 0 { early } else { traffic::start_of(c, sk, w.now) };
         c.last = w.now;
-        let fresh = c.sending == 0 || (c.first_byte != 0 && c.ready != 0);
-        if fresh {
-            sealed::begins(&mut c.sealed_tx);
-        }
-        let moved = sealed::follow::<false>(c, w, messages, caller);
+        let fresh = is_fresh(c);
         if !moved.data {
             return None;
         }
@@ -101,15 +98,11 @@ unsafe fn sent(c: &mut Connection, sk: u64, length: u64, messages: u64, caller: 
 }
 
 #[inline(always)]
-unsafe fn received(c: &mut Connection, sk: u64, length: u64, messages: u64, caller: Caller) -> Option<()> {
+unsafe fn received(c: &mut Connection, length: u64, moved: Moved) -> Option<()> {
     unsafe {
-        let w = begin(c, sk, length)?;
+        let w = Walk::current()?;
         c.last = w.now;
         let unanswered = c.first_byte == 0;
-        if unanswered {
-            sealed::begins(&mut c.sealed_rx);
-        }
-        let moved = sealed::follow::<true>(c, w, messages, caller);
         if !moved.data {
             return None;
         }
@@ -131,15 +124,15 @@ unsafe fn received(c: &mut Connection, sk: u64, length: u64, messages: u64, call
     Some(())
 }
 
-/// Looks whether a connection that is older than the probes is encrypted.
 #[inline(always)]
 unsafe fn look(c: &mut Connection, sk: u64, length: u64, caller: Caller) -> Option<()> {
     let registers = caller.registers()?;
     let w = Walk::begin(sk, length)?;
     let mut half = Half::default();
-    if payload::point(w, &mut half, &registers, payload::form(&registers)) && sealed::is_data(w) {
-        unsafe { found(c, sk, w.now) };
+    if !payload::point(w, &mut half, &registers, payload::form(&registers)) || !sealed::is_data(w) {
+        return None;
     }
+    unsafe { found(c, sk, w.now) };
     Some(())
 }
 
@@ -169,8 +162,9 @@ pub unsafe fn found(c: &mut Connection, sk: u64, now: u64) {
     }
 }
 
+/// Begins to look at a call; `None` where turns are not taken.
 #[inline(always)]
-unsafe fn begin<'a>(c: &mut Connection, sk: u64, length: u64) -> Option<&'a mut Walk> {
+pub fn begin<'a>(c: &Connection, sk: u64, length: u64) -> Option<&'a mut Walk> {
     if c.secured != by::TLS as u8 || c.plain != 0 || !maps::takes_turns() {
         return None;
     }

@@ -6,7 +6,7 @@ use crate::{
     binding, emit, ending, frame, inbound,
     kernel::{self, Caller, Registers},
     maps::{self, CHUNKS, CONNECTIONS},
-    messages, opening, payload, resync, ring, secured,
+    messages, opening, payload, resync, ring, sealed, secured,
     stranger::{self, Mark, Way},
     walk::Walk,
 };
@@ -44,10 +44,15 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
                 return None;
             }
         }
-        let unread = c.midstream != 0 && c.ready == 0;
-        if (c.secured != 0 || unread)
-            && secured::turn_sent(socket, kernel::number(sk), result as u64, messages, caller.address()) != 0
-        {
+        if c.secured == 0 && c.midstream != 0 && c.ready == 0 {
+            secured::turns_out(socket, kernel::number(sk), result as u64, caller.address());
+        }
+        if c.secured != 0 {
+            let (sk, length) = (kernel::number(sk), result as u64);
+            let moved = sealed::records_sent(socket, sk, length, messages, caller.address());
+            if moved != 0 {
+                secured::turn_sent(socket, sk, length, moved as u64);
+            }
             return None;
         }
         let chunk = CHUNKS.get_ptr_mut(0)?.cast::<u8>();
@@ -112,8 +117,13 @@ pub unsafe fn received(
         c.reader = kernel::thread() as u32;
         if c.secured != 0 {
             binding::called(c, sk, true, result as u64, caller);
-            if c.plain == 0 {
-                secured::turn_received(socket, kernel::number(sk), result as u64, messages, caller.address());
+            if c.plain != 0 {
+                return None;
+            }
+            let (sk, length) = (kernel::number(sk), result as u64);
+            let moved = sealed::records_received(socket, sk, length, messages, caller.address());
+            if moved != 0 {
+                secured::turn_received(socket, length, moved as u64);
             }
             return None;
         }

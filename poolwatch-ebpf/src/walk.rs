@@ -101,6 +101,12 @@ impl Walk {
         Some(walk)
     }
 
+    /// The walk that this CPU began last.
+    #[inline(always)]
+    pub fn current<'a>() -> Option<&'a mut Self> {
+        Some(unsafe { &mut *maps::WALKS.get_ptr_mut(0)? })
+    }
+
     /// Makes at least `need` bytes at the cursor available in the chunk; `available` are there.
     #[inline(always)]
     pub unsafe fn fill(&mut self, chunk: *mut u8, need: u64, available: u64) -> bool {

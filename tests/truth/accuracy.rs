@@ -3,7 +3,7 @@
 //!
 //! Arguments: `--rig NAME` (one rig only), `--quick` (one run of each, four loads, a quarter of a minute),
 //! `--table FILE` (the page whose table is made from all rows that are there), `--keep DIRECTORY` (recordings and
-//! truth), `--only WORD` (runs whose name contains it), `--resume` (not those that left a row already), `--again
+//! truth), `--turns` (the pools' connections are encrypted, and only their turns are looked at), `--only WORD` (runs whose name contains it), `--resume` (not those that left a row already), `--again
 //! DIRECTORY` (nothing is run: what was kept there is replayed, and leaves its rows anew).
 
 use std::{env, path::PathBuf};
@@ -22,12 +22,13 @@ use poolwatch_tests::{
     },
 };
 
-const KNOWN: &str = "--rig, --quick, --table, --keep, --again, --only and --resume";
+const KNOWN: &str = "--rig, --quick, --turns, --table, --keep, --again, --only and --resume";
 
 #[derive(Default)]
 struct Options {
     rig: Option<Rig>,
     quick: bool,
+    turns: bool,
     table: Option<PathBuf>,
     keep: Option<PathBuf>,
     again: Option<PathBuf>,
@@ -42,6 +43,7 @@ fn options() -> Result<Options> {
         match argument.as_str() {
             "--rig" => options.rig = Some(Rig::named(&arguments.next().unwrap_or_default())?),
             "--quick" => options.quick = true,
+            "--turns" => options.turns = true,
             "--table" => options.table = arguments.next().map(PathBuf::from),
             "--keep" => options.keep = arguments.next().map(PathBuf::from),
             "--again" => options.again = arguments.next().map(PathBuf::from),
@@ -89,7 +91,7 @@ const FULL: [Cell; 18] = [
 const SEEDS: u64 = 3;
 
 fn run(plan: &Plan) -> Result<()> {
-    let outcome = plan.run()?;
+    let outcome = if plan.encrypted { plan.run_with(&["--tls", "turns"])? } else { plan.run()? };
     outcome.answers.all_good()?;
     tell(&outcome)
 }
@@ -109,9 +111,10 @@ impl Options {
         let (cells, seeds, seconds) =
             if self.quick { (&QUICK[..], 1, 15.0) } else { (&FULL[..], SEEDS, 20.0) };
         let rigs: Vec<Rig> = Rig::ALL.into_iter().filter(|rig| self.wants(*rig)).collect();
+        let encrypted = self.turns;
         let plan = move |(seed, (mix, level, ms, pool), rig): (u64, Cell, Rig)| {
             let keep = self.keep.clone();
-            Plan { ms, pool, seconds, seed, keep, ..Plan::new(rig, mix, level) }
+            Plan { ms, pool, seconds, seed, encrypted, keep, ..Plan::new(rig, mix, level) }
         };
         let cells = (1..=seeds).flat_map(move |seed| cells.iter().map(move |cell| (seed, *cell)));
         cells

@@ -39,7 +39,7 @@ public class RigHikari {
     static HikariDataSource open() {
         HikariConfig config = new HikariConfig();
         String place = env("PGHOST", "") + ":" + env("PGPORT", "5432") + "/" + env("PGDATABASE", "");
-        config.setJdbcUrl("jdbc:postgresql://" + place + "?sslmode=disable&gssEncMode=disable");
+        config.setJdbcUrl("jdbc:postgresql://" + place + "?gssEncMode=disable&sslmode=" + env("PGSSLMODE", "disable"));
         config.setUsername(env("PGUSER", ""));
         config.setMaximumPoolSize(Integer.parseInt(env("POOL", "10")));
         // The name under which Spring Boot reads it.

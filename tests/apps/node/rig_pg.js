@@ -14,7 +14,7 @@ function open(max, more) {
     max,
     connectionTimeoutMillis: Number(process.env.ACQUIRE_TIMEOUT_MS ?? 0),
     idleTimeoutMillis: 0,
-    ssl: false,
+    ssl: process.env.PGSSLMODE === 'no-verify' && { rejectUnauthorized: false },
     ...more,
   })
   pool.on('error', (error) => console.error(`idle connection: ${error.message}`))

@@ -19,7 +19,7 @@ const pool = new Pool({
   max: Number(process.env.POOL ?? 10),
   connectionTimeoutMillis: PATIENCE,
   idleTimeoutMillis: 0,
-  ssl: false,
+  ssl: process.env.PGSSLMODE === 'no-verify' && { rejectUnauthorized: false },
 })
 
 const truth = new Truth(() => ({

@@ -34,7 +34,7 @@ class Pool:
 async def main():
     database = os.environ.get("PGDATABASE")
     pool = await asyncpg.create_pool(
-        **rig_aio.ADDRESS, database=database, ssl=False, min_size=0, max_size=rig_aio.SIZE
+        **rig_aio.ADDRESS, database=database, ssl=os.environ.get("PGSSLMODE", "disable"), min_size=0, max_size=rig_aio.SIZE
     )
     await rig_aio.serve(Pool(pool))
 

@@ -33,7 +33,7 @@ class Pool:
 
 
 async def main():
-    given = {"sslmode": "disable", "gssencmode": "disable", "autocommit": True}
+    given = {"sslmode": os.environ.get("PGSSLMODE", "disable"), "gssencmode": "disable", "autocommit": True}
     given |= rig_aio.ADDRESS | {"dbname": os.environ.get("PGDATABASE")}
     pool = AsyncConnectionPool(
         "", kwargs=given, min_size=1, max_size=rig_aio.SIZE, timeout=rig_aio.PATIENCE, open=False

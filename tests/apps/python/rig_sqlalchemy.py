@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 # Address, port, user and database come from PG* in the environment, as libpq reads them.
 engine = create_engine(
     "postgresql+psycopg2://",
-    connect_args={"sslmode": "disable", "gssencmode": "disable"},
+    connect_args={"sslmode": os.environ.get("PGSSLMODE", "disable"), "gssencmode": "disable"},
     pool_size=int(os.environ.get("POOL", "10")),
     max_overflow=int(os.environ.get("OVERFLOW", "0")),
     pool_timeout=int(os.environ.get("ACQUIRE_TIMEOUT_MS", "30000")) / 1000,

@@ -66,7 +66,7 @@ async fn main() -> Result<()> {
         .port(env::var("PGPORT")?.parse().context("a port")?)
         .username(&env::var("PGUSER")?)
         .database(&env::var("PGDATABASE")?)
-        .ssl_mode(PgSslMode::Disable);
+        .ssl_mode(env::var("PGSSLMODE").map_or(Ok(PgSslMode::Disable), |mode| mode.parse())?);
     let pool = PgPoolOptions::new()
         .max_connections(number("POOL", 10))
         .acquire_timeout(Duration::from_millis(number("ACQUIRE_TIMEOUT_MS", 30_000).into()))

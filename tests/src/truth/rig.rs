@@ -128,6 +128,11 @@ impl Rig {
         }
     }
 
+    /// The mode of TLS without a look at the server's certificate, as it is called here.
+    const fn unverified(self) -> &'static str {
+        if matches!(self, Self::NodePg | Self::Prisma) { "no-verify" } else { "require" }
+    }
+
     fn command(self) -> Result<Command> {
         let apps = place::apps();
         let python = |script: &str| -> Result<Command> {
@@ -205,6 +210,7 @@ impl Running {
             .env("PGUSER", USER)
             .env("PGDATABASE", "postgres")
             .env("SECOND_DATABASE", SECOND)
+            .env("PGSSLMODE", if plan.encrypted { rig.unverified() } else { "disable" })
             .envs(plan.environment.iter().map(|(name, value)| (name, value)));
         let mut process = Process::start(rig.name(), &mut command)?;
         // java compiles its source first.

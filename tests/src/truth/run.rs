@@ -1,7 +1,7 @@
 //! One run: a server, a rig, poolwatch beside it, a load; then the rig's books against what poolwatch said.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -19,7 +19,7 @@ use super::{
     outside::{Sample, Totals, Watch, Whole},
     rig::{Rig, Running, SECOND, USER},
 };
-use crate::{clock, postgres::Server};
+use crate::{clock, place, postgres::Server, wire::certificate};
 
 /// How hard the load is.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
@@ -72,6 +72,8 @@ pub struct Plan {
     pub environment: Vec<(&'static str, String)>,
     /// Requests come over TLS, and this speaks it; the environment has the certificate.
     pub tls: Option<TlsConnector>,
+    /// The pool's connections are encrypted.
+    pub encrypted: bool,
     /// Where recording and truth are kept; nowhere if empty.
     pub keep: Option<PathBuf>,
 }
@@ -137,6 +139,7 @@ impl Plan {
             patience: 60_000,
             environment: Vec::new(),
             tls: None,
+            encrypted: false,
             keep: None,
         }
     }
@@ -145,7 +148,8 @@ impl Plan {
     pub fn name(&self) -> String {
         let Self { rig, mix, level, ms, pool, seed, .. } = self;
         let level = level.name().replace('ρ', "rho").replace([' ', '/'], "-");
-        format!("{}-{}-{level}-{ms}ms-{pool}-{seed}", rig.name(), mix.name())
+        let encrypted = if self.encrypted { "-tls" } else { "" };
+        format!("{}-{}-{level}-{ms}ms-{pool}-{seed}{encrypted}", rig.name(), mix.name())
     }
 
     fn load(&self, overhead: f64) -> Load {
@@ -163,9 +167,19 @@ impl Plan {
         Load { arrivals, mix, ms, even: false, seconds, seed }
     }
 
+    /// A server that knows the rigs' user, and both databases.
+    fn server(&self, scratch: &Path) -> Result<Server> {
+        let settings = if self.encrypted { certificate::settings(scratch)? } else { Vec::new() };
+        let server = Server::start_with(&settings)?;
+        server.role(USER)?;
+        server.database(SECOND)?;
+        Ok(server)
+    }
+
     /// Runs it without poolwatch: what the rig says of itself.
     pub fn run_alone(&self) -> Result<Outcome> {
-        let server = server()?;
+        let scratch = place::scratch()?;
+        let server = self.server(scratch.path())?;
         let mut rig = Running::start(self, &server)?;
         let overhead = self.warm(&mut rig)?;
         let load = self.load(overhead);
@@ -190,7 +204,8 @@ impl Plan {
         options: &[&str],
         load: impl FnOnce(&mut Running, f64) -> Result<Answers> + Send,
     ) -> Result<Outcome> {
-        let server = server()?;
+        let scratch = place::scratch()?;
+        let server = self.server(scratch.path())?;
         let mut rig = Running::start(self, &server)?;
         let born =
             (self.attach == Attach::FromBirth).then(|| Watch::start(rig.pid(), options)).transpose()?;
@@ -264,14 +279,6 @@ fn usual(mut lengths: Vec<f64>) -> f64 {
     lengths.sort_by(f64::total_cmp);
     lengths.truncate(lengths.len() - lengths.len() / 20);
     lengths.iter().sum()
-}
-
-/// A server that knows the rigs' user, and both databases.
-fn server() -> Result<Server> {
-    let server = Server::start()?;
-    server.role(USER)?;
-    server.database(SECOND)?;
-    Ok(server)
 }
 
 /// Says that the work is over, however it ended.

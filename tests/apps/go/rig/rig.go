@@ -69,6 +69,14 @@ func Number(name string, otherwise int) int {
 	return otherwise
 }
 
+// Text is a variable of the environment.
+func Text(name, otherwise string) string {
+	if text := os.Getenv(name); text != "" {
+		return text
+	}
+	return otherwise
+}
+
 // Note keeps a row.
 func Note(row string) {
 	lock.Lock()

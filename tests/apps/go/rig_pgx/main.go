@@ -39,7 +39,7 @@ func (l lease) Release() {
 
 func main() {
 	// Address, port, user and database come from PG* in the environment.
-	config, err := pgxpool.ParseConfig("sslmode=disable")
+	config, err := pgxpool.ParseConfig("sslmode=" + rig.Text("PGSSLMODE", "disable"))
 	if err != nil {
 		panic(err)
 	}

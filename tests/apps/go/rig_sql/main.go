@@ -48,7 +48,7 @@ func open() *sql.DB {
 		driver = "pgx"
 	}
 	// Address, port, user and database come from PG* in the environment.
-	db, err := sql.Open(driver, "sslmode=disable")
+	db, err := sql.Open(driver, "sslmode="+rig.Text("PGSSLMODE", "disable"))
 	if err != nil {
 		panic(err)
 	}
