@@ -282,7 +282,7 @@ fn probes_of_waiting_are_attached_when_they_are_wanted() -> Result<()> {
         ("always", (true, "ok", "")),
     ];
     for (when, (attached, verdict, reason)) in expected {
-        let agent = Agent::start(["--evidence", when, "--service", "nobody"])?;
+        let agent = Agent::start(["--evidence", when, "--tls", "turns", "--service", "nobody"])?;
         // Nobody serves demands with Go here.
         let lenders = if when == "always" { &[][..] } else { &["borrower_asks", "borrower_answered"] };
         for name in ["thread_wait", "thread_wake"].iter().chain(lenders) {
@@ -292,7 +292,7 @@ fn probes_of_waiting_are_attached_when_they_are_wanted() -> Result<()> {
             println!("{when}: {name}: {found:?}");
             ensure!(found == (attached, verdict.to_owned(), reason.to_owned()), "{when}: {found:?}");
         }
-        // To attach probes in pools' libraries later.
+        // To attach probes in pools' libraries later; in those that encrypt none is wanted.
         let held = capabilities(&Path::new("/proc").join(agent.pid().to_string()))?;
         ensure!((held >> CAP_PERFMON & 1 == 1) == (when != "off"), "{when}: capabilities {held:x}");
         for thread in fs::read_dir(format!("/proc/{}/task", agent.pid()))? {
