@@ -7,7 +7,8 @@ use super::watcher::Watcher;
 use crate::{
     clock,
     discover::{
-        library::{self, Found, Lookup},
+        Lookup,
+        library::{self, Found},
         symbols::Function,
     },
     event::{Event, Time},
@@ -16,14 +17,14 @@ use crate::{
 
 /// Processes in whose library probes are attached, and since when each is calm.
 pub struct Lenders {
-    lookup: Lookup,
+    lookup: Lookup<Found>,
     attached: BTreeMap<u32, Option<Time>>,
 }
 
 impl Lenders {
     /// None yet.
     pub fn new() -> Self {
-        Self { lookup: Lookup::start(), attached: BTreeMap::new() }
+        Self { lookup: library::lookup(), attached: BTreeMap::new() }
     }
 
     /// A process is looked at from now on, or no longer.

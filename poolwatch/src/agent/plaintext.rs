@@ -11,9 +11,9 @@ use crate::{
     clock,
     config::Tls,
     discover::{
-        library,
+        Lookup, library,
         symbols::Door,
-        tls::{DOORS, Found, Library, Lookup},
+        tls::{self, DOORS, Found, Library},
     },
     event::{Event, SECOND, SocketId, Time},
     probes::{Evidence, Gate},
@@ -28,7 +28,7 @@ const PROCESSES: usize = 4096;
 
 /// Whose libraries are looked at.
 pub struct Plaintext {
-    lookup: Option<Lookup>,
+    lookup: Option<Lookup<Found>>,
     /// Since when each has had no such connection.
     processes: BTreeMap<u32, Option<Time>>,
     looked: Time,
@@ -37,7 +37,7 @@ pub struct Plaintext {
 impl Plaintext {
     /// Nobody's yet, and never anybody's if that is not wanted.
     pub fn new(tls: Tls) -> Self {
-        let lookup = (tls == Tls::Auto).then(Lookup::start);
+        let lookup = (tls == Tls::Auto).then(tls::lookup);
         Self { lookup, processes: BTreeMap::new(), looked: 0 }
     }
 

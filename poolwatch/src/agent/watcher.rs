@@ -59,7 +59,7 @@ impl Watcher {
         (when, tls): (Evidence, Tls),
         containers: Containers,
     ) -> Result<Self> {
-        let Attached { evidence, ring, maps, tier, turns, log, .. } = attached;
+        let Attached { evidence, ring, maps, tier, log, .. } = attached;
         let mut watcher = Self {
             intake: Intake::new(ring),
             maps,
@@ -72,7 +72,7 @@ impl Watcher {
             listed: targets.pids.iter().copied().collect(),
             targets,
             refused: 0,
-            turns,
+            turns: tls != Tls::Off,
             log,
             plaintext: Plaintext::new(tls),
             pressure: Pressure::new(when, evidence),

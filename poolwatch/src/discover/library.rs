@@ -7,12 +7,13 @@ use std::{
     collections::HashMap,
     fs::{File, Metadata},
     os::unix::fs::MetadataExt as _,
-    sync::{Arc, mpsc},
-    thread,
+    sync::Arc,
 };
 
-use super::symbols::{Function, go_functions};
-use crate::privilege;
+use super::{
+    Lookup,
+    symbols::{Function, go_functions},
+};
 
 /// Functions that lend a connection: the receiver is the pool, the first result the connection or nil.
 /// <https://github.com/golang/go/blob/go1.26.0/src/database/sql/sql.go>,
@@ -35,42 +36,9 @@ pub struct Found {
 }
 
 /// Looks for functions.
-pub struct Lookup {
-    questions: mpsc::Sender<u32>,
-    answers: mpsc::Receiver<Found>,
-}
-
-impl Lookup {
-    /// Starts its thread, which ends with it.
-    pub fn start() -> Self {
-        let (questions, pids) = mpsc::channel::<u32>();
-        let (found, answers) = mpsc::channel();
-        thread::spawn(move || {
-            // Capabilities are each thread's own. It begins before the others give theirs up.
-            let _ = privilege::drop_others(true)
-                .inspect_err(|error| tracing::warn!(%error, "cannot give up capabilities"));
-            let mut programs = HashMap::new();
-            for pid in pids {
-                if let Some(answer) = look(pid, &mut programs)
-                    && found.send(answer).is_err()
-                {
-                    return;
-                }
-            }
-        });
-        Self { questions, answers }
-    }
-
-    /// Asks about a process.
-    pub fn ask(&self, pid: u32) {
-        // A thread that died by a panic finds nothing any more: other evidence is left.
-        let _ = self.questions.send(pid);
-    }
-
-    /// What was found since the last call.
-    pub fn answers(&self) -> impl Iterator<Item = Found> {
-        self.answers.try_iter()
-    }
+pub fn lookup() -> Lookup<Found> {
+    let mut programs = HashMap::new();
+    Lookup::start(move |pid| look(pid, &mut programs))
 }
 
 fn look(pid: u32, programs: &mut HashMap<ProgramId, Arc<Vec<Function>>>) -> Option<Found> {

@@ -12,6 +12,7 @@ mod declared;
 mod files;
 mod inside;
 pub mod library;
+mod lookup;
 mod name;
 mod namespace;
 mod older;
@@ -28,6 +29,7 @@ mod unix;
 
 pub use self::{
     cgroup::{Container, Keeper},
+    lookup::Lookup,
     older::{By, Older, OlderSocket, older_sockets, sockets},
     process::{Kind, Vanished, family, is_over, kind_of, process, processes, started},
     seen::Seen,

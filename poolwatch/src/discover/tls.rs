@@ -8,18 +8,17 @@ use std::{
     collections::{BTreeSet, HashMap},
     fs::File,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
-    thread,
+    sync::Arc,
 };
 
 use procfs::process::{MMPermissions, MMapPath, MemoryMap};
 
 use super::{
+    Lookup,
     library::{ProgramId, identity},
     process,
     symbols::{Door, Function, doors, go_functions},
 };
-use crate::privilege;
 
 /// Functions of OpenSSL, and of all that look like it, and of Go's own library, with the probes at their entry and end.
 pub const DOORS: [(&str, &str, &str); 7] = [
@@ -64,42 +63,9 @@ pub struct Found {
 }
 
 /// Looks for libraries.
-pub struct Lookup {
-    questions: mpsc::Sender<u32>,
-    answers: mpsc::Receiver<Found>,
-}
-
-impl Lookup {
-    /// Starts its thread, which ends with it.
-    pub fn start() -> Self {
-        let (questions, pids) = mpsc::channel::<u32>();
-        let (found, answers) = mpsc::channel();
-        thread::spawn(move || {
-            // Capabilities are each thread's own. It begins before the others give theirs up.
-            let _ = privilege::drop_others(true)
-                .inspect_err(|error| tracing::warn!(%error, "cannot give up capabilities"));
-            let mut files = HashMap::new();
-            for pid in pids {
-                if let Some(answer) = look(pid, &mut files)
-                    && found.send(answer).is_err()
-                {
-                    return;
-                }
-            }
-        });
-        Self { questions, answers }
-    }
-
-    /// Asks about a process.
-    pub fn ask(&self, pid: u32) {
-        // A thread that died by a panic finds nothing any more: turns are left.
-        let _ = self.questions.send(pid);
-    }
-
-    /// What was found since the last call.
-    pub fn answers(&self) -> impl Iterator<Item = Found> {
-        self.answers.try_iter()
-    }
+pub fn lookup() -> Lookup<Found> {
+    let mut files = HashMap::new();
+    Lookup::start(move |pid| look(pid, &mut files))
 }
 
 fn look(pid: u32, files: &mut HashMap<ProgramId, Arc<Vec<Door>>>) -> Option<Found> {

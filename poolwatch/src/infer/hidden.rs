@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 /// Encryption by TLS: who speaks, and when, is seen nevertheless.
 pub const ENCRYPTED: &str = "tls";
 
+/// What says that a connection is hidden no longer: its plaintext is seen.
+pub const PLAIN: &str = "plain";
+
 /// The hidden members of a pool, by what hides them.
 #[derive(Clone, Debug, Default)]
 pub struct Hidden(BTreeMap<&'static str, u32>);

@@ -9,7 +9,7 @@ use super::{
     Core, Member,
     connection::{Connection, Moved, Standing},
     fact::Fact,
-    hidden::{ENCRYPTED, reason},
+    hidden::{ENCRYPTED, PLAIN, reason},
     operation::operation,
     pool::Pool,
     window::Sums,
@@ -69,13 +69,8 @@ impl Core {
             self.books.misread("unknown_connection");
             return;
         };
-        if by == "plain" {
-            if let Some(reason) = member.connection.hidden.take()
-                && let Some(pool) = member.pool.and_then(|pool| self.pools.get_mut(pool))
-            {
-                pool.hidden.show(reason);
-            }
-            return;
+        if by == PLAIN {
+            return self.show(socket);
         }
         if member.connection.hidden.is_none() {
             let reason = reason(by);

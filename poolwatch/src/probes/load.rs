@@ -86,8 +86,6 @@ pub struct Attached {
     pub states: Vec<ProbeState>,
     /// The tier that is attached.
     pub tier: Tier,
-    /// What encrypted connections do is told.
-    pub turns: bool,
     /// Shows what the probes log.
     pub log: ProbeLog,
 }
@@ -147,7 +145,7 @@ fn attach_tier(wanted: &Wanted, tier: Tier) -> Result<Attached, Refusal> {
     let maps = Maps::take(&mut ebpf).map_err(|error| broken(&error))?;
     let log = log::take(&mut ebpf);
     let evidence = Evidence::new(ebpf, states.clone());
-    Ok(Attached { evidence, ring, maps, states, tier, turns: wanted.tls != config::Tls::Off, log })
+    Ok(Attached { evidence, ring, maps, states, tier, log })
 }
 
 /// What every probe of both tiers does here.

@@ -1,16 +1,17 @@
 //! A server that speaks TLS, a program that speaks to it in steps, and the agent that watches the program alone.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use poolwatch::postgres::sql::Reader;
 use poolwatch_tests::{
     agent::Agent,
     clock, place,
-    postgres::{Server, Way, give_to_postgres},
+    postgres::{Server, Way},
     process::Process,
     wire::{
         books::{Calls, Row},
+        certificate,
         seen::Queries,
     },
 };
@@ -36,19 +37,11 @@ impl Stand {
     pub fn start() -> Result<Self> {
         let directory = place::scratch()?;
         let file = |name: &str| directory.path().join(name);
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
-        fs::write(file("server.crt"), made.cert.pem())?;
-        fs::write(file("server.key"), made.signing_key.serialize_pem())?;
-        private(&file("server.key"))?;
         fs::write(file("hba.conf"), RULES)?;
         place::open_to_all(&file("hba.conf"))?;
-        let server = Server::start_with(&[
-            "ssl=on".to_owned(),
-            format!("ssl_cert_file={}", file("server.crt").display()),
-            format!("ssl_key_file={}", file("server.key").display()),
-            format!("hba_file={}", file("hba.conf").display()),
-            "password_encryption=scram-sha-256".to_owned(),
-        ])?;
+        let mut settings = certificate::settings(directory.path())?;
+        settings.push(format!("hba_file={}", file("hba.conf").display()));
+        let server = Server::start_with(&settings)?;
         server.psql("postgres", "create extension pg_stat_statements")?;
         for role in ["app", "plain"] {
             server.psql("postgres", &format!("create role {role} login password '{PASSWORD}'"))?;
@@ -95,12 +88,6 @@ impl Stand {
         }
         Ok(calls)
     }
-}
-
-fn private(key: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(key, fs::Permissions::from_mode(0o600))?;
-    give_to_postgres(key)
 }
 
 /// A program that does what it is told, step by step.
