@@ -160,13 +160,8 @@ unsafe fn begin(c: &mut Connection, opens: bool) {
     frame::lose_client(c);
     frame::lose_server(c);
     // The map of all connections has none of its requests: it was encrypted until now, or `part` took them away.
-    c.queue_head = c.queue_tail;
     c.deep = 0;
-    c.overflow = 0;
-    c.overflow_done = 0;
-    c.sending = 0;
-    c.sending_bytes = 0;
-    c.sending_executes = 0;
+    queue::empty(c);
     c.early = 0;
     c.kept = 0;
     c.awaiting = 0;
@@ -193,8 +188,7 @@ pub unsafe fn part(c: &mut Connection) {
     frame::lose_client(c);
     frame::lose_server(c);
     queue::forget_deep(c);
-    c.queue_head = c.queue_tail;
-    c.sending = 0;
+    queue::empty(c);
     secured::anew(c);
     unsafe { emit::secured(c, kernel::now()) };
 }

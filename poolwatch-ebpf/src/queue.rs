@@ -83,6 +83,17 @@ pub fn forget_deep(c: &mut Connection) {
     c.deep = 0;
 }
 
+/// Nothing is in flight any more, nor being sent. What the map of all connections has of it is for [`forget_deep`].
+#[inline(always)]
+pub fn empty(c: &mut Connection) {
+    c.queue_head = c.queue_tail;
+    c.overflow = 0;
+    c.overflow_done = 0;
+    c.sending = 0;
+    c.sending_bytes = 0;
+    c.sending_executes = 0;
+}
+
 /// Which entry goes next.
 #[repr(C)]
 struct Forgetting {

@@ -42,10 +42,7 @@ pub unsafe fn hide(c: &mut Connection, sk: u64, now: u64) {
     frame::lose_client(c);
     frame::lose_server(c);
     queue::forget_deep(c);
-    c.queue_head = c.queue_tail;
-    c.overflow = 0;
-    c.overflow_done = 0;
-    c.sending = 0;
+    queue::empty(c);
     c.secured = by::IO_URING as u8;
     unsafe {
         if c.told == 0 {

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://www.rfc-editor.org/rfc/rfc8446#section-5.1>; the head is the same since SSL 3.0.
 
-use poolwatch_ebpf::wire::{Connection, Half, call};
+use poolwatch_ebpf::wire::{Connection, Counter, Half, call};
 
 use crate::{
     kernel::{self, Caller},
@@ -91,6 +91,12 @@ unsafe fn follow<const SERVER_SENT: bool>(
         if unsafe { walk::<SERVER_SENT>(c, w, messages, caller) } {
             data |= w.letter == DATA as u32;
         } else {
+            maps::count(match w.done {
+                done::MALFORMED if SERVER_SENT => Counter::ServerUnparsed,
+                done::MALFORMED => Counter::ClientUnparsed,
+                done::NO if w.left > 0 && w.at < w.end => Counter::WalkCapped,
+                _ => Counter::PayloadUnread,
+            });
             lose(self::half::<SERVER_SENT>(c));
             data = true;
         }

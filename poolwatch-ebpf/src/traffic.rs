@@ -16,6 +16,7 @@ pub const PEEK: u64 = 2;
 /// `MSG_TRUNC`: TCP throws the bytes away instead of handing them over.
 /// Source: <https://man7.org/linux/man-pages/man7/tcp.7.html>.
 const TRUNC: u64 = 0x20;
+
 /// A client sent bytes.
 #[inline(always)]
 pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Caller) -> Option<()> {
