@@ -36,7 +36,9 @@ pub struct Run {
     pub count: f64,
     /// Transactions per second.
     pub per_second: f64,
-    /// Median time of a transaction, in seconds.
+    /// Mean time of a transaction, in seconds.
+    pub mean: f64,
+    /// Median time.
     pub p50: f64,
     /// 99th percentile.
     pub p99: f64,
@@ -81,13 +83,13 @@ impl Work {
             rest.split([' ', '/']).next().unwrap_or_default().parse().with_context(|| rest.clone())
         };
         let count = number("number of transactions actually processed: ")?;
-        let [p50, p99] = latencies(logs.path())?;
-        Ok(Run { count, per_second: number("tps = ")?, p50, p99, used })
+        let [mean, p50, p99] = latencies(logs.path())?;
+        Ok(Run { count, per_second: number("tps = ")?, mean, p50, p99, used })
     }
 }
 
-/// Median and 99th percentile of what pgbench logged, in seconds.
-fn latencies(directory: &Path) -> Result<[f64; 2]> {
+/// Mean, median and 99th percentile of what pgbench logged, in seconds.
+fn latencies(directory: &Path) -> Result<[f64; 3]> {
     let mut took: Vec<f64> = Vec::new();
     for entry in fs::read_dir(directory)? {
         for line in fs::read_to_string(entry?.path())?.lines() {
@@ -97,7 +99,8 @@ fn latencies(directory: &Path) -> Result<[f64; 2]> {
         }
     }
     took.sort_by(f64::total_cmp);
-    Ok([quantile(&took, 0.5)?, quantile(&took, 0.99)?].map(|microseconds| microseconds / 1e6))
+    let mean = took.iter().sum::<f64>() / took.len() as f64;
+    Ok([mean, quantile(&took, 0.5)?, quantile(&took, 0.99)?].map(|microseconds| microseconds / 1e6))
 }
 
 /// Of values that were cut to whole ones: equal values are spread evenly over what was cut to them.

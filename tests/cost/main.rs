@@ -1,5 +1,6 @@
 //! What poolwatch costs those that it watches, and everybody else: docs/overhead.md. `cargo xtask bench overhead` starts
-//! this, as root, on a machine that does nothing else. As `scale` it measures what much of everything costs poolwatch itself.
+//! this, as root, on a machine that does nothing else. As `scale` it measures what much of everything costs poolwatch itself,
+//! as `peers` what other tools cost and see.
 //!
 //! Everything is measured in pairs that follow each other, with and without poolwatch, in turns; what is told is the
 //! median over pairs and its interval. Arguments: `--pairs N` (of each, 10), `--seconds N` (of each run, 5), `--only
@@ -9,6 +10,7 @@ mod bench;
 mod calls;
 mod group;
 mod pairs;
+mod peers;
 mod scale;
 mod table;
 mod verdict;
@@ -148,6 +150,7 @@ fn main() -> Result<()> {
     match arguments.split_first() {
         Some((first, rest)) if first == "scale" => scale::run(rest),
         Some((first, rest)) if first == scale::COLLECTOR => scale::collect(rest),
+        Some((first, rest)) if first == "peers" => peers::run(&options(rest.to_vec())?),
         _ => overhead(arguments),
     }
 }

@@ -63,7 +63,7 @@ pub fn beside<T>(mode: Mode, options: &[&str], work: impl FnOnce() -> Result<T>)
 }
 
 /// Resident memory of a process, in MiB.
-fn memory(pid: u32) -> Result<f64> {
+pub fn memory(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status"))?;
     let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
     Ok(kilobytes.context("VmRSS")?.parse::<f64>()? / 1024.0)

@@ -3,8 +3,9 @@
 //!
 //! Arguments: `--rig NAME` (one rig only), `--quick` (one run of each, four loads, a quarter of a minute),
 //! `--table FILE` (the page whose table is made from all rows that are there), `--keep DIRECTORY` (recordings and
-//! truth), `--turns` (the pools' connections are encrypted, and only their turns are looked at), `--only WORD` (runs whose name contains it), `--resume` (not those that left a row already), `--again
-//! DIRECTORY` (nothing is run: what was kept there is replayed, and leaves its rows anew).
+//! truth), `--turns` (the pools' connections are encrypted, and only their turns are looked at), `--only WORD` (runs whose
+//! name contains it), `--resume` (not those that left a row already), `--again DIRECTORY` (nothing is run: what was kept
+//! there is replayed, and leaves its rows anew).
 
 use std::{env, path::PathBuf};
 
@@ -91,7 +92,7 @@ const FULL: [Cell; 18] = [
 const SEEDS: u64 = 3;
 
 fn run(plan: &Plan) -> Result<()> {
-    let outcome = if plan.encrypted { plan.run_with(&["--tls", "turns"])? } else { plan.run()? };
+    let outcome = plan.run()?;
     outcome.answers.all_good()?;
     tell(&outcome)
 }

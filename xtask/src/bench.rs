@@ -30,6 +30,15 @@ pub enum What {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// What other tools cost and see on the same work; needs a machine that does nothing else.
+    Peers {
+        /// Install system packages without asking.
+        #[arg(long)]
+        yes: bool,
+        /// What to hand to the measurement, such as `--pairs 3 --seconds 2`.
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
     /// What poolwatch costs those that it watches, and everybody else; needs a machine that does nothing else.
     Overhead {
         /// Install system packages without asking.
@@ -50,7 +59,8 @@ pub fn bench(what: &What) -> Result<()> {
             command::run(&mut cargo)
         }
         What::Scale { yes, arguments } => scale(*yes, arguments),
-        What::Overhead { yes, arguments } => overhead(*yes, arguments),
+        What::Peers { yes, arguments } => measured(measuring(Need::Peers, *yes)?.arg("peers"), arguments),
+        What::Overhead { yes, arguments } => measured(&mut measuring(Need::Test, *yes)?, arguments),
     }
 }
 
@@ -59,19 +69,22 @@ fn scale(yes: bool, arguments: &[String]) -> Result<()> {
     let mut scale = if arguments.iter().any(|argument| argument == "--short") {
         Command::new(program()?)
     } else {
-        measuring(yes)?
+        measuring(Need::Test, yes)?
     };
-    scale.arg("scale");
-    // A part of it makes no table.
+    measured(scale.arg("scale"), arguments)
+}
+
+/// Measures; a part of it makes no table.
+fn measured(measuring: &mut Command, arguments: &[String]) -> Result<()> {
     if arguments.is_empty() {
-        scale.arg("--page").arg(place::root().join(PAGE));
+        measuring.arg("--page").arg(place::root().join(PAGE));
     }
-    command::run(scale.args(arguments))
+    command::run(measuring.args(arguments))
 }
 
 /// What measures, as root, with the agent that it measures.
-fn measuring(yes: bool) -> Result<Command> {
-    setup::set_up(Need::Test, yes)?;
+fn measuring(need: Need, yes: bool) -> Result<Command> {
+    setup::set_up(need, yes)?;
     let agent = build::build(&build::Options { release: true, debug_probes: false })?;
     let program = program()?;
     let mut cost = command::as_root("env");
@@ -91,13 +104,4 @@ fn program() -> Result<PathBuf> {
         "poolwatch-cost",
     ]))?;
     Ok(place::target().join("release/poolwatch-cost"))
-}
-
-fn overhead(yes: bool, arguments: &[String]) -> Result<()> {
-    let mut cost = measuring(yes)?;
-    // A part of it makes no table.
-    if arguments.is_empty() {
-        cost.arg("--page").arg(place::root().join(PAGE));
-    }
-    command::run(cost.args(arguments))
 }

@@ -152,6 +152,7 @@ pub fn row(outcome: &Outcome) -> Row {
         ms: plan.ms,
         pool: plan.pool,
         seed: plan.seed,
+        turns: plan.encrypted,
         overhead: *overhead,
         truth,
         seen,

@@ -23,6 +23,9 @@ pub struct Row {
     pub pool: u32,
     /// Of the random numbers.
     pub seed: u64,
+    /// The pool's connections were encrypted, and only their turns were looked at.
+    #[serde(default)]
+    pub turns: bool,
     /// What a borrower costs on top of what it asks for, in milliseconds.
     pub overhead: f64,
     /// By the rig's own books.
@@ -125,13 +128,19 @@ impl Row {
         Ok(rows)
     }
 
+    /// Whose pool, and how it was looked at if not at what is said.
+    pub fn who(&self) -> String {
+        if self.turns { format!("{}, TLS", self.rig) } else { self.rig.clone() }
+    }
+
     /// One line for whoever watches.
     pub fn line(&self) -> String {
-        let Self { rig, mix, level, ms, pool, truth, seen, .. } = self;
+        let Self { mix, level, ms, pool, truth, seen, .. } = self;
+        let rig = self.who();
         let ms_of = |seconds: Option<f64>| seconds.map_or("-".to_owned(), |s| format!("{:.2}", s * 1e3));
         let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
         format!(
-            "{rig:<12} {mix} {level:<7} {ms:>2} ms pool {pool:>2}: {:>5} leases, used {:.2}; wait mean {:.2} ({}) p95 {:.2} ({}) ms; \
+            "{rig:<16} {mix} {level:<7} {ms:>2} ms pool {pool:>2}: {:>5} leases, used {:.2}; wait mean {:.2} ({}) p95 {:.2} ({}) ms; \
              waiting {:.2} ({}, MAE {}), used MAE {}; max {:?}; {} {} / {} {}; lost {}",
             truth.count,
             truth.used,

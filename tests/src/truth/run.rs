@@ -72,7 +72,7 @@ pub struct Plan {
     pub environment: Vec<(&'static str, String)>,
     /// Requests come over TLS, and this speaks it; the environment has the certificate.
     pub tls: Option<TlsConnector>,
-    /// The pool's connections are encrypted.
+    /// The pool's connections are encrypted, and only their turns are looked at.
     pub encrypted: bool,
     /// Where recording and truth are kept; nowhere if empty.
     pub keep: Option<PathBuf>,
@@ -190,7 +190,7 @@ impl Plan {
 
     /// Runs it with poolwatch beside it.
     pub fn run(&self) -> Result<Outcome> {
-        self.run_with(&[])
+        self.run_with(if self.encrypted { &["--tls", "turns"] } else { &[] })
     }
 
     /// The same with further options for poolwatch.

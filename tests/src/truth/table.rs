@@ -20,8 +20,8 @@ const HEAD: &str = "| pool | mix | load | query | size | runs | mean wait, true 
 /// From here on poolwatch trusts itself.
 const TRUSTED: f64 = 0.5;
 
-/// Rig, mix, load, query and size, in the order of the table.
-type Key = (usize, String, String, u64, u32);
+/// Rig, turns, mix, load, query and size, in the order of the table.
+type Key = (usize, bool, String, String, u64, u32);
 
 /// Writes the table into the page.
 pub fn write(page: &Path) -> Result<()> {
@@ -39,7 +39,7 @@ fn table(rows: &[Row]) -> Result<String> {
         // Tenths of a millisecond: a key must have an order.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a length of a query")]
         let query = (row.ms * 10.0) as u64;
-        let key = (place, row.mix.clone(), row.level.clone(), query, row.pool);
+        let key = (place, row.turns, row.mix.clone(), row.level.clone(), query, row.pool);
         lines.entry(key).or_default().push(row);
     }
     let mut text = format!("{HEAD}|{}\n", "---|".repeat(HEAD.matches('|').count() - 1));
@@ -55,7 +55,7 @@ fn line(runs: &[&Row]) -> Result<String> {
     let show = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
     let ms = |of: &dyn Fn(&Row) -> Option<f64>| show(middle(of).map(|seconds| seconds * 1e3));
     let cells = [
-        first.rig.clone(),
+        first.who(),
         first.mix.clone(),
         first.level.clone(),
         format!("{} ms", first.ms),

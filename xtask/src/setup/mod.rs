@@ -30,6 +30,8 @@ pub enum Need {
     Stack,
     /// And what only tests use.
     Test,
+    /// And what poolwatch is measured beside.
+    Peers,
 }
 
 /// How a need stands.
@@ -97,6 +99,9 @@ fn rows(need: Need) -> Vec<Item> {
         rows.push(stack::grafana_item());
         rows.push(apps::prisma_item());
         rows.extend(drivers::items());
+    }
+    if need >= Need::Peers {
+        rows.extend(stack::peer_items());
     }
     rows
 }

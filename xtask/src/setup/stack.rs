@@ -13,15 +13,21 @@ struct Package {
     name: &'static str,
     /// Where it is unpacked, below the project's tools.
     home: &'static str,
-    programs: [&'static str; 2],
+    programs: &'static [&'static str],
 }
 
 const PROMETHEUS: Package =
-    Package { name: "prometheus", home: "prometheus", programs: ["promtool", "prometheus"] };
+    Package { name: "prometheus", home: "prometheus", programs: &["promtool", "prometheus"] };
 const ALERTMANAGER: Package = Package {
     name: "prometheus-alertmanager",
     home: "alertmanager",
-    programs: ["amtool", "prometheus-alertmanager"],
+    programs: &["amtool", "prometheus-alertmanager"],
+};
+
+const EXPORTER: Package = Package {
+    name: "prometheus-postgres-exporter",
+    home: "postgres-exporter",
+    programs: &["prometheus-postgres-exporter"],
 };
 
 /// The rows for what alerts go through.
@@ -29,6 +35,18 @@ pub fn items() -> Vec<Item> {
     vec![
         Item { name: "Prometheus and promtool", state: PROMETHEUS.state(), optional: true },
         Item { name: "Alertmanager and amtool", state: ALERTMANAGER.state(), optional: true },
+    ]
+}
+
+/// The rows for what others watch PostgreSQL with.
+pub fn peer_items() -> Vec<Item> {
+    let bpftrace = match place::executable("bpftrace") {
+        Some(file) => State::Found(file.display().to_string()),
+        None => State::Packages(vec!["bpftrace".into()]),
+    };
+    vec![
+        Item { name: "bpftrace", state: bpftrace, optional: true },
+        Item { name: "postgres_exporter", state: EXPORTER.state(), optional: true },
     ]
 }
 
@@ -57,7 +75,9 @@ impl Package {
         let tools = place::tools();
         let Self { name, home, programs } = self;
         let home = tools.join(home);
-        let links = programs.map(|program| format!("'{}/usr/bin/{program}'", home.display())).join(" ");
+        let links: Vec<String> =
+            programs.iter().map(|program| format!("'{}/usr/bin/{program}'", home.display())).collect();
+        let links = links.join(" ");
         let mut unpack = Command::new("sh");
         unpack.arg("-ec").current_dir(place::root()).arg(format!(
             "mkdir -p '{0}/bin' '{1}' && cd '{1}' && apt-get download -q {name} && \

@@ -81,7 +81,7 @@ fn complete(directory: &Path) -> bool {
 
 /// The rows for the tests alone.
 pub fn test_items() -> Vec<Item> {
-    vec![headers_item(), pgbouncer_item()]
+    vec![headers_item(), pgbouncer_item(), vagrant_item()]
 }
 
 /// libbpf is built from source by the tests: it needs libelf, zlib, make and pkg-config.
@@ -99,6 +99,16 @@ fn headers_item() -> Item {
         State::Packages(missing)
     };
     Item { name: "what libbpf is built with", state, optional: false }
+}
+
+/// What `vagrant/` is read with; no machine is started.
+fn vagrant_item() -> Item {
+    let state = match place::executable("vagrant") {
+        Some(file) => State::Found(file.display().to_string()),
+        None if packages::offered("vagrant") => State::Packages(vec!["vagrant".into()]),
+        None => State::Absent("no package of it: its machines are not looked at".into()),
+    };
+    Item { name: "Vagrant", state, optional: true }
 }
 
 /// Debian's package of PgBouncer would start a service on this machine: it is unpacked, with the two libraries that
