@@ -25,6 +25,8 @@ pub struct Work {
     pub clients: u32,
     /// Transactions per second; as many as go if `None`.
     pub rate: Option<u32>,
+    /// Over TLS, and poolwatch's option of that name.
+    pub tls: Option<&'static str>,
     /// How long.
     pub seconds: u32,
 }
@@ -52,7 +54,8 @@ impl Work {
         let way = if self.way == Way::Unix { "UNIX" } else { "TCP" };
         let script = if self.selects { "select" } else { "TPC-B" };
         let rate = self.rate.map_or(String::new(), |rate| format!(", {rate}/s"));
-        format!("{script}, {way}, {} clients{rate}", self.clients)
+        let tls = tls_name(self.tls);
+        format!("{script}, {way}, {} clients{rate}{tls}", self.clients)
     }
 
     /// Runs it; the server is in the group already.
@@ -63,6 +66,7 @@ impl Work {
         command.args(["-n", "-M", "prepared", "-c", &self.clients.to_string()]);
         command.args(["-T", &self.seconds.to_string(), "-h", &server.host(self.way)]);
         command.args(["-p", &server.port().to_string(), "-U", "postgres"]);
+        command.env("PGSSLMODE", if self.tls.is_some() { "require" } else { "disable" });
         // One in ten: to note each would cost more than what is measured.
         command.args(["-l", "--sampling-rate", "0.1", "--log-prefix"]).arg(&prefix);
         if self.selects {
@@ -86,6 +90,16 @@ impl Work {
         let [mean, p50, p99] = latencies(logs.path())?;
         Ok(Run { count, per_second: number("tps = ")?, mean, p50, p99, used })
     }
+}
+
+/// How work over TLS is called that poolwatch looks at in this way.
+pub fn tls_name(how: Option<&str>) -> String {
+    how.map_or(String::new(), |how| format!(", TLS, `--tls {how}`"))
+}
+
+/// What poolwatch is told about it.
+pub fn tls_options(how: Option<&'static str>) -> Vec<&'static str> {
+    how.map_or(Vec::new(), |how| vec!["--tls", how])
 }
 
 /// Mean, median and 99th percentile of what pgbench logged, in seconds.

@@ -20,10 +20,14 @@ mod web;
 use std::{env, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use poolwatch_tests::postgres::{Server, Way};
+use poolwatch_tests::{
+    place,
+    postgres::{Server, Way},
+    wire::certificate,
+};
 
 use self::{
-    bench::{DATABASE, Run, Work},
+    bench::{DATABASE, Run, Work, tls_options},
     group::Group,
     pairs::Median,
     watched::{Counting, Mode, Probe, Used, beside},
@@ -58,14 +62,23 @@ fn works(seconds: u32) -> Vec<Work> {
     for way in [Way::Tcp4, Way::Unix] {
         for selects in [true, false] {
             for clients in [1, 8, 32] {
-                works.push(Work { way, selects, clients, rate: None, seconds });
+                works.push(Work { way, selects, clients, rate: None, tls: None, seconds });
             }
         }
         for rate in [1000, 10_000] {
-            works.push(Work { way, selects: true, clients: 8, rate: Some(rate), seconds });
+            works.push(Work { way, selects: true, clients: 8, rate: Some(rate), tls: None, seconds });
         }
     }
+    works.extend(TLS.map(|how| tls_work(how, seconds)));
     works
+}
+
+/// What poolwatch may do with connections over TLS.
+pub const TLS: [&str; 3] = ["off", "turns", "auto"];
+
+/// pgbench over TLS; its library is probed with `auto`.
+const fn tls_work(how: &'static str, seconds: u32) -> Work {
+    Work { way: Way::Tcp4, selects: true, clients: 8, rate: None, tls: Some(how), seconds }
 }
 
 /// A run, and what poolwatch used beside it.
@@ -80,7 +93,7 @@ fn turn(work: &Work, server: &Server, group: &Group, backwards: bool) -> Result<
     let mut runs = [const { None }; 3];
     for (place, mode) in order {
         if let Some(run) = runs.get_mut(place) {
-            *run = Some(beside(mode, &[], || work.run(server, group))?);
+            *run = Some(beside(mode, &tls_options(work.tls), || work.run(server, group))?);
         }
     }
     let [Some(off), Some(on), Some(other)] = runs else { bail!("three runs") };
@@ -108,11 +121,11 @@ fn measure(work: &Work, server: &Server, group: &Group, pairs: u32) -> Result<ta
 }
 
 /// What the probes themselves take for a transaction.
-fn probes(server: &Server, group: &Group, seconds: u32) -> Result<Vec<table::Part>> {
-    let work = Work { way: Way::Tcp4, selects: true, clients: 8, rate: None, seconds };
+fn probes(work: &Work, server: &Server, group: &Group) -> Result<Vec<table::Part>> {
     let _counting = Counting::start()?;
-    let (run, used) = beside(Mode::On, &[], || work.run(server, group))?;
+    let (run, used) = beside(Mode::On, &tls_options(work.tls), || work.run(server, group))?;
     let part = |probe: Probe| table::Part {
+        work: work.name(),
         probe: probe.name,
         runs: probe.runs / run.count,
         each: probe.time / probe.runs,
@@ -157,7 +170,8 @@ fn main() -> Result<()> {
 
 fn overhead(arguments: Vec<String>) -> Result<()> {
     let Options { pairs, seconds, only, page } = options(arguments)?;
-    let server = Server::start()?;
+    let scratch = place::scratch()?;
+    let server = Server::start_with(&certificate::settings(scratch.path())?)?;
     server.database(DATABASE)?;
     server.bench_tables("postgres", DATABASE)?;
     let group = Group::new("application")?;
@@ -187,7 +201,10 @@ fn overhead(arguments: Vec<String>) -> Result<()> {
         println!("{}", verdict.line());
     }
     if only.is_empty() {
-        found.parts = probes(&server, &group, seconds)?;
+        let plain = Work { tls: None, ..tls_work("off", seconds) };
+        for work in [plain, tls_work("turns", seconds), tls_work("auto", seconds)] {
+            found.parts.extend(probes(&work, &server, &group)?);
+        }
     }
     page.map_or(Ok(()), |page| found.write(&page))
 }

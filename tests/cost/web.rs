@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use poolwatch_tests::{
+    place,
     postgres::Server,
     truth::{
         load::{Arrivals, Load, Target},
@@ -11,10 +12,12 @@ use poolwatch_tests::{
         rig::{Rig, Running, USER},
         run::{Level, Plan},
     },
+    wire::certificate,
 };
 
 use crate::{
-    bench::quantile,
+    TLS,
+    bench::{quantile, tls_name, tls_options},
     group::Group,
     pairs::Median,
     table,
@@ -24,7 +27,7 @@ use crate::{
 /// A service under a load.
 pub struct Work {
     /// How it is called in the table.
-    pub name: &'static str,
+    pub name: String,
     rig: Rig,
     pool: u32,
     /// Mean length of a query in milliseconds.
@@ -32,35 +35,46 @@ pub struct Work {
     arrivals: Arrivals,
     /// Length of a run, in seconds; if none, that of the others.
     seconds: Option<u32>,
+    /// Its pool's connections are over TLS, and poolwatch's option of that name.
+    tls: Option<&'static str>,
 }
 
 /// At a fixed rate with a pool that is never full, so that poolwatch only frames what comes in; and with one that is full
 /// nearly always, so that the probes of waiting are attached. By threads, by an event loop, and with the library's own
 /// functions probed.
 pub fn works() -> Vec<Work> {
-    let calm =
-        |name, rig| Work { name, rig, pool: 20, ms: 1.0, arrivals: Arrivals::Single(2000.0), seconds: None };
-    let full =
-        |name, rig| Work { name, rig, pool: 3, ms: 1.0, arrivals: Arrivals::Users(6, 0.1), seconds: None };
-    vec![
-        calm("HikariCP, 2,000/s", Rig::Hikari),
-        full("HikariCP, pool always full", Rig::Hikari),
-        calm("node-pg, 2,000/s", Rig::NodePg),
-        full("node-pg, pool always full", Rig::NodePg),
-        calm("database/sql, 2,000/s", Rig::GoSql),
-        full("database/sql, pool always full", Rig::GoSql),
-    ]
+    let mut works = Vec::new();
+    for (name, rig) in [("HikariCP", Rig::Hikari), ("node-pg", Rig::NodePg), ("database/sql", Rig::GoSql)] {
+        let calm = |tls| Work {
+            name: format!("{name}, 2,000/s{}", tls_name(tls)),
+            rig,
+            pool: 20,
+            ms: 1.0,
+            arrivals: Arrivals::Single(2000.0),
+            seconds: None,
+            tls,
+        };
+        let name = format!("{name}, pool always full");
+        works.push(Work { name, pool: 3, arrivals: Arrivals::Users(6, 0.1), ..calm(None) });
+        works.push(calm(None));
+        // Of Java nothing but turns is seen; the others' libraries are probed.
+        if rig != Rig::Hikari {
+            works.extend(TLS.map(|how| calm(Some(how))));
+        }
+    }
+    works
 }
 
 /// What pool metrics inside a service are accepted by: a pool of 20, 100 requests per second, three minutes.
 pub fn classic() -> Work {
     Work {
-        name: "classic: node-pg, pool of 20, 100/s, 3 minutes",
+        name: "classic: node-pg, pool of 20, 100/s, 3 minutes".to_owned(),
         rig: Rig::NodePg,
         pool: 20,
         ms: 30.0,
         arrivals: Arrivals::Single(100.0),
         seconds: Some(180),
+        tls: None,
     }
 }
 
@@ -107,14 +121,17 @@ impl Work {
     }
 
     fn plan(&self) -> Plan {
-        Plan { pool: self.pool, ms: self.ms, ..Plan::new(self.rig, Mix::A, Level::LIGHT) }
+        let Self { rig, pool, ms, tls, .. } = *self;
+        Plan { pool, ms, encrypted: tls.is_some(), ..Plan::new(rig, Mix::A, Level::LIGHT) }
     }
 
     /// Measures it in pairs; every other time in the other order.
     pub fn measure(&self, pairs: u32, seconds: u32) -> Result<table::Web> {
-        let server = Server::start()?;
+        let scratch = place::scratch()?;
+        let server = Server::start_with(&certificate::settings(scratch.path())?)?;
         server.role(USER)?;
         let plan = self.plan();
+        let options = tls_options(self.tls);
         let mut rig = Running::start(&plan, &server)?;
         plan.warm(&mut rig)?;
         let group = Group::new("service")?;
@@ -122,7 +139,8 @@ impl Work {
         group.add(rig.pid())?;
         let mut turns = Vec::new();
         for pair in 0..pairs {
-            let run = |mode| beside(mode, &[], || self.run(&rig.target, &group, seconds, u64::from(pair)));
+            let run =
+                |mode| beside(mode, &options, || self.run(&rig.target, &group, seconds, u64::from(pair)));
             let backwards = pair % 2 == 1;
             let first = run(if backwards { Mode::On } else { Mode::Off })?;
             let second = run(if backwards { Mode::Off } else { Mode::On })?;
@@ -137,7 +155,7 @@ impl Work {
         };
         let each = |(run, used): &Watched| (run.used + used.time) / run.count;
         Ok(table::Web {
-            name: self.name.to_owned(),
+            name: self.name.clone(),
             per_second: over(&|(off, _)| off.0.per_second)?,
             each_without: over(&|(off, _)| each(off))?,
             each: over(&|(off, on)| each(on) - each(off))?,

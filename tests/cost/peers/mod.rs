@@ -48,7 +48,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     for rate in RATES {
         let seconds = options.seconds;
-        let work = Work { way: Way::Tcp4, selects: true, clients: 8, rate, seconds };
+        let work = Work { way: Way::Tcp4, selects: true, clients: 8, rate, tls: None, seconds };
         let peers = measure(&work, &tools, &server, &group, options.pairs)?;
         text = format!("{text}{}", table::text(&work, &peers)?);
     }

@@ -56,7 +56,11 @@ const ASYNCPG: Through =
     Through { name: "asyncpg", library: "OpenSSL of Python, in memory", command: || python("asyncpg", "") };
 const NODE_PG: Through =
     Through { name: "node-pg", library: "OpenSSL in the program, in memory", command: || Ok(node()) };
-
+const TOKIO_POSTGRES: Through = Through {
+    name: "tokio-postgres through native-tls",
+    library: "OpenSSL of the system",
+    command: || Ok(Command::new(place::built("poolwatch-tls-tokio-postgres")?)),
+};
 const PGX: Through = Through {
     name: "pgx v5",
     library: "Go's own",
@@ -136,6 +140,7 @@ drivers! {
     psycopg2_counts: PSYCOPG2, Feature::PythonPool;
     asyncpg_counts: ASYNCPG, Feature::PythonPool;
     node_pg_counts: NODE_PG, Feature::Node;
+    tokio_postgres_counts: TOKIO_POSTGRES, Feature::Postgres;
     pgx_counts: PGX, Feature::GoTls;
     pgx_stripped_counts: PGX_STRIPPED, Feature::GoTls;
 }
