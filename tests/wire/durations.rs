@@ -25,20 +25,9 @@ type Differences = Vec<i128>;
 /// In a call, and one more for the driver's own work.
 const HANDOVERS: f64 = 3.0;
 
-/// `took BEGAN ENDED WHAT`, as the programs print it.
-fn call(line: &str) -> Option<(Timed, &str)> {
-    let mut words = line.strip_prefix("took ")?.splitn(3, ' ');
-    let (started, ended) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    Some((Timed { started, ended }, words.next()?))
-}
-
 /// What the client measured beyond what the agent did.
 fn difference(call: Timed, requests: &[Timed]) -> Result<i128> {
-    let first = requests.partition_point(|request| request.ended < call.started);
-    let inside = requests.get(first..).unwrap_or_default();
-    let mut inside = inside.iter().take_while(|request| request.ended <= call.ended);
-    let first = inside.next().context("no request inside the call")?;
-    let last = inside.last().unwrap_or(first);
+    let (first, last) = requests.first().zip(requests.last()).context("no request inside the call")?;
     ensure!(first.started >= call.started, "a request began before its call");
     Ok((call.ended - call.started) - (last.ended - first.started))
 }
@@ -55,8 +44,8 @@ fn durations_are_the_clients(driver: &Driver, median_ms: f64, p99_ms: Option<f64
     let mut all = Differences::new();
     let mut told = String::new();
     let mut kinds: Vec<(&str, Differences)> = Vec::new();
-    for (call, what) in run.lines.iter().filter_map(|line| call(line)) {
-        let one = difference(call, &run.seen.timed).with_context(|| format!("{what}: {call:?}"))?;
+    for (call, what) in run.calls() {
+        let one = difference(call, run.inside(call)?).with_context(|| format!("{what}: {call:?}"))?;
         all.push(one);
         match kinds.iter_mut().find(|(kind, _)| *kind == what) {
             Some((_, of)) => of.push(one),

@@ -11,7 +11,6 @@ use poolwatch_tests::{
         coverage::Row,
         driver::{self, Driver},
         run::{For, Run, Tls},
-        seen::Timed,
     },
 };
 
@@ -22,25 +21,12 @@ const DURATION: f64 = 0.05;
 /// without `Sync`, or goes on before the answer.
 const TEXTS: f64 = 6.0;
 
-/// `took BEGAN ENDED WHAT`, as the programs print it: durations in nanoseconds by what was asked.
-fn calls(run: &Run) -> Vec<Timed> {
-    let call = |line: &str| {
-        let mut words = line.strip_prefix("took ")?.splitn(3, ' ');
-        Some(Timed { started: words.next()?.parse().ok()?, ended: words.next()?.parse().ok()? })
-    };
-    run.lines.iter().filter_map(|line| call(line)).collect()
-}
-
 /// How long the requests inside the program's calls took in all, in nanoseconds.
 fn inside(run: &Run) -> Result<i128> {
     let mut all = 0;
-    for call in calls(run) {
-        let first = run.seen.timed.partition_point(|request| request.ended < call.started);
-        let inside = run.seen.timed.get(first..).unwrap_or_default();
-        let inside = inside.iter().take_while(|request| request.ended <= call.ended);
-        let inside: Vec<&Timed> = inside.filter(|request| request.started >= call.started).collect();
-        ensure!(!inside.is_empty(), "no request inside the call {call:?}");
-        all += inside.iter().map(|request| request.ended - request.started).sum::<i128>();
+    for (call, _) in run.calls() {
+        let inside = run.inside(call)?.iter().filter(|request| request.started >= call.started);
+        all += inside.map(|request| request.ended - request.started).sum::<i128>();
     }
     Ok(all)
 }
@@ -54,7 +40,7 @@ fn turns_are_requests(driver: &Driver, library: &'static str, direct: bool) -> R
     let run = Run::over(driver, For::Durations, Some(Tls { library, how: "turns", direct }))?;
     let (requests, turns) = (clear.seen.requests, run.seen.requests);
     let took = inside(&run)? as f64 / 1e9;
-    let own = calls(&run).iter().map(|call| call.ended - call.started).sum::<i128>() as f64 / 1e9;
+    let own = run.calls().map(|(call, _)| call.ended - call.started).sum::<i128>() as f64 / 1e9;
     println!(
         "{} {} through {library}: {turns} turns on {} connections, in the clear {requests} requests on {}; \
          they took {took:.3} s, by the program's own clock {own:.3} s; lost {:?}, unparsed {:?}",

@@ -10,7 +10,7 @@ use super::{
     driver::{Driver, Runs},
     log,
     own::Own,
-    seen::{Queries, Seen},
+    seen::{Queries, Seen, Timed},
 };
 use crate::{
     agent::Agent,
@@ -86,7 +86,29 @@ const SCHEMA: &str = "
     create table event (id bigint generated always as identity primary key, item int not null, body text);
     insert into item select n, 'item ' || n, n from generate_series(1, 1000) n;";
 
+/// `took BEGAN ENDED WHAT`, as the programs print it.
+fn call(line: &str) -> Option<(Timed, &str)> {
+    let mut words = line.strip_prefix("took ")?.splitn(3, ' ');
+    let (started, ended) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    Some((Timed { started, ended }, words.next()?))
+}
+
 impl Run {
+    /// What the program timed itself, and what that was.
+    pub fn calls(&self) -> impl Iterator<Item = (Timed, &str)> {
+        self.lines.iter().filter_map(|line| call(line))
+    }
+
+    /// The requests that ended inside a call; there is one at least.
+    pub fn inside(&self, call: Timed) -> Result<&[Timed]> {
+        let requests = &self.seen.timed;
+        let first = requests.partition_point(|request| request.ended < call.started);
+        let inside = requests.get(first..).unwrap_or_default();
+        let inside = inside.split_at(inside.partition_point(|request| request.ended <= call.ended)).0;
+        ensure!(!inside.is_empty(), "no request inside the call {call:?}");
+        Ok(inside)
+    }
+
     /// Runs it to its end.
     pub fn of(driver: &Driver, what: For) -> Result<Self> {
         Self::over(driver, what, None)
