@@ -21,6 +21,7 @@ use std::{env, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use poolwatch_tests::{
+    need::{self, Feature},
     place,
     postgres::{Server, Way},
     wire::certificate,
@@ -170,6 +171,10 @@ fn main() -> Result<()> {
 
 fn overhead(arguments: Vec<String>) -> Result<()> {
     let Options { pairs, seconds, only, page } = options(arguments)?;
+    if let Some(reason) = [Feature::Probes, Feature::Postgres].into_iter().find_map(need::lack) {
+        println!("SKIP overhead: {reason}");
+        return Ok(());
+    }
     let scratch = place::scratch()?;
     let server = Server::start_with(&certificate::settings(scratch.path())?)?;
     server.database(DATABASE)?;

@@ -23,6 +23,9 @@ pub struct Options {
     /// One run of four loads each, instead of three of all.
     #[arg(long)]
     quick: bool,
+    /// The pools' connections are encrypted, and only their turns are looked at.
+    #[arg(long)]
+    turns: bool,
     /// Install system packages without asking.
     #[arg(long)]
     yes: bool,
@@ -44,8 +47,10 @@ pub fn accuracy(options: &Options) -> Result<()> {
     if let Some(rig) = &options.rig {
         matrix.args(["--rig", rig]);
     }
-    if options.quick {
-        matrix.arg("--quick");
+    for (flag, wanted) in [("--quick", options.quick), ("--turns", options.turns)] {
+        if wanted {
+            matrix.arg(flag);
+        }
     }
     command::run(&mut matrix)
 }

@@ -36,6 +36,8 @@ impl Bounds {
     pub fn asked(rig: Rig, evidence: &str) -> Self {
         let (relative, pending, pending_share) = match (rig.class(), evidence) {
             (_, "uprobe" | "pooler") => (0.02, 0.05, 0.0),
+            // Of these nothing but who speaks is seen, whoever waits.
+            (_, "turns") => (0.10, 0.5, 0.10),
             (Class::Threads, _) | (_, "futex") => (0.03, 0.1, 0.02),
             _ => (0.10, 0.5, 0.10),
         };

@@ -35,6 +35,8 @@ pub struct Kept {
     pool: u32,
     seconds: f64,
     seed: u64,
+    #[serde(default)]
+    encrypted: bool,
     pid: u32,
     window: Window,
     books: Books,
@@ -47,9 +49,24 @@ impl Kept {
     /// Of a run of this process; `lost` are the events that the live agent knew it missed.
     pub fn new(outcome: &Outcome, pid: u32, lost: f64) -> Self {
         let Outcome { plan, window, books, overhead, transit, .. } = outcome.clone();
-        let Plan { rig, mix, level, ms, pool, seconds, seed, .. } = plan;
+        let Plan { rig, mix, level, ms, pool, seconds, seed, encrypted, .. } = plan;
         let rig = rig.name().to_owned();
-        Self { rig, mix, level, ms, pool, seconds, seed, pid, window, books, overhead, transit, lost }
+        Self {
+            rig,
+            mix,
+            level,
+            ms,
+            pool,
+            seconds,
+            seed,
+            encrypted,
+            pid,
+            window,
+            books,
+            overhead,
+            transit,
+            lost,
+        }
     }
 
     /// Leaves it in a directory, with its recording.
@@ -63,8 +80,8 @@ impl Kept {
     }
 
     fn plan(&self) -> Result<Plan> {
-        let Self { mix, level, ms, pool, seconds, seed, .. } = *self;
-        Ok(Plan { ms, pool, seconds, seed, ..Plan::new(Rig::named(&self.rig)?, mix, level) })
+        let Self { mix, level, ms, pool, seconds, seed, encrypted, .. } = *self;
+        Ok(Plan { ms, pool, seconds, seed, encrypted, ..Plan::new(Rig::named(&self.rig)?, mix, level) })
     }
 }
 

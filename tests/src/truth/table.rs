@@ -3,7 +3,7 @@
 //!
 //! Only what stands between the page's two marks is written; the rest of the page is its authors'.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 use anyhow::{Context as _, Result};
 
@@ -12,34 +12,32 @@ use super::{
     rig::Rig,
     row::Row,
 };
+use crate::marks;
 
-const BEGIN: &str = "<!-- made by cargo xtask accuracy: begin -->\n";
-const END: &str = "<!-- made by cargo xtask accuracy: end -->\n";
+/// What makes it; the other is of runs over TLS by turns.
+const COMMANDS: [&str; 2] = ["cargo xtask accuracy", "cargo xtask accuracy --turns"];
 const HEAD: &str = "| pool | mix | load | query | size | runs | mean wait, true | seen | p95, true | seen | waiting, true | MAE | zeros, % | \
     used, true | MAE | max | evidence | confidence | verdict |\n";
 /// From here on poolwatch trusts itself.
 const TRUSTED: f64 = 0.5;
 
-/// Rig, turns, mix, load, query and size, in the order of the table.
-type Key = (usize, bool, String, String, u64, u32);
+/// Rig, mix, load, query and size, in the order of the table.
+type Key = (usize, String, String, u64, u32);
 
-/// Writes the table into the page.
-pub fn write(page: &Path) -> Result<()> {
-    let old = fs::read_to_string(page).unwrap_or_else(|_| format!("# How accurate it is\n\n{BEGIN}{END}"));
-    let (before, rest) = old.split_once(BEGIN).context("the page has no mark where the table begins")?;
-    let (_, after) = rest.split_once(END).context("the page has no mark where the table ends")?;
-    let new = format!("{before}{BEGIN}{}{END}{after}", table(&Row::all()?)?);
-    fs::write(page, new).with_context(|| page.display().to_string())
+/// Writes the table into the page, of runs over TLS by turns or of the others.
+pub fn write(page: &Path, turns: bool) -> Result<()> {
+    let [others, by_turns] = COMMANDS;
+    marks::write(page, if turns { by_turns } else { others }, &table(&Row::all()?, turns)?)
 }
 
-fn table(rows: &[Row]) -> Result<String> {
+fn table(rows: &[Row], turns: bool) -> Result<String> {
     let mut lines: BTreeMap<Key, Vec<&Row>> = BTreeMap::new();
-    for row in rows {
+    for row in rows.iter().filter(|row| row.turns == turns) {
         let place = Rig::ALL.iter().position(|rig| rig.name() == row.rig).context("a row of no rig")?;
         // Tenths of a millisecond: a key must have an order.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a length of a query")]
         let query = (row.ms * 10.0) as u64;
-        let key = (place, row.turns, row.mix.clone(), row.level.clone(), query, row.pool);
+        let key = (place, row.mix.clone(), row.level.clone(), query, row.pool);
         lines.entry(key).or_default().push(row);
     }
     let mut text = format!("{HEAD}|{}\n", "---|".repeat(HEAD.matches('|').count() - 1));
@@ -55,7 +53,7 @@ fn line(runs: &[&Row]) -> Result<String> {
     let show = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
     let ms = |of: &dyn Fn(&Row) -> Option<f64>| show(middle(of).map(|seconds| seconds * 1e3));
     let cells = [
-        first.who(),
+        first.rig.clone(),
         first.mix.clone(),
         first.level.clone(),
         format!("{} ms", first.ms),

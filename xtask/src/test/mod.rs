@@ -102,15 +102,34 @@ fn tests(options: &Options, agent: Option<&Path>, count: &mut Count) {
     counted(harness(&mut all(agent), options, &["--test-threads=2", TOGETHER]), count);
     counted(harness(&mut all(agent), options, &["--test-threads=1", "--skip", TOGETHER]), count);
     check("coverage", cleared.and_then(|()| coverage::render()), count);
+    for (name, arguments) in BENCHES {
+        check(name, bench(agent, arguments), count);
+    }
+}
+
+/// What is measured in short, and with what arguments; it says what it finds, and no figure fails.
+const BENCHES: [(&str, &[&str]); 2] = [
+    ("bench scale", &["scale", "--short"]),
+    ("bench overhead", &["--pairs", "2", "--seconds", "2", "--only", "select, TCP, 8 clients, 1000/s"]),
+];
+
+/// By the program that was built with the tests: not optimised, but the agent that it starts is.
+fn bench(agent: &Path, arguments: &[&str]) -> Result<()> {
+    let mut cost = Command::new(place::target().join("debug/poolwatch-cost"));
+    command::run(with_tools(&mut cost, agent).args(arguments))
 }
 
 /// Every test, with the agent. All packages at once: another choice of them would be built anew.
 fn all(agent: &Path) -> Command {
     let mut all = command::cargo("test");
-    all.args(["--workspace", "--no-fail-fast"]).env("POOLWATCH_BIN", agent);
-    all.env("POOLWATCH_PYTHON", place::python());
-    all.env("PATH", place::path_with(&place::tools().join("bin")));
+    with_tools(all.args(["--workspace", "--no-fail-fast"]), agent);
     all
+}
+
+/// The agent, and what set-up has installed beside the machine's own.
+fn with_tools<'a>(command: &'a mut Command, agent: &Path) -> &'a mut Command {
+    command.env("POOLWATCH_BIN", agent).env("POOLWATCH_PYTHON", place::python());
+    command.env("PATH", place::path_with(&place::tools().join("bin")))
 }
 
 /// Arguments of the test runner.
