@@ -59,7 +59,8 @@ pub fn look(c: &mut Connection, what: u32) {
     }
 }
 
-/// A piece of a body of which something is kept lies under the cursor. Says how much of it was taken.
+/// A piece of a body of which something is kept lies under the cursor. Says how much of it was taken: nothing, where the next
+/// step is to tell it.
 #[inline(always)]
 pub unsafe fn body<const SERVER_SENT: bool>(
     state: &State,
@@ -117,7 +118,7 @@ unsafe fn bind(state: &State, c: &mut Connection, w: &mut Walk, length: u64) -> 
         c.rebound = 0;
     }
     tell(c, b'B');
-    unsafe { tell_piece(c, w, length) }
+    0
 }
 
 /// The number of the name one byte behind the cursor; 0 when it is longer than names are.
@@ -154,7 +155,7 @@ unsafe fn execute(state: &State, c: &mut Connection, w: &mut Walk, length: u64) 
         return length;
     }
     tell(c, b'E');
-    unsafe { tell_piece(c, w, length) }
+    0
 }
 
 #[inline(always)]

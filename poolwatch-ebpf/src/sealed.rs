@@ -15,6 +15,10 @@ use crate::{
 const HEAD: u64 = 5;
 /// A record's type that carries messages; since TLS 1.3 also the end of the handshake.
 pub const DATA: u8 = 23;
+/// A record's type that carries the handshake, and the length up to which one of the client is none of TLS 1.3: there its
+/// hello alone is of that type.
+const HANDSHAKE: u8 = 22;
+const NO_HELLO: u32 = 64;
 /// Length of an alert that TLS 1.3 shows as [`DATA`]: level, description, the true type and the seal. No message is so short.
 const ALERT: u32 = 2 + 1 + 16;
 /// Types: `change_cipher_spec`, `alert`, `handshake`, `application_data`, `heartbeat`.
@@ -236,7 +240,9 @@ fn head<const SERVER_SENT: bool>(c: &mut Connection, w: &mut Walk) -> i64 {
     }
     half.remaining = length;
     let is_data = b[0] == DATA && length != ALERT;
+    let older = !SERVER_SENT && b[0] == HANDSHAKE && length <= NO_HELLO;
     half.capture = (if is_data { DATA as u32 } else { 0 }) << 16 | length;
+    c.older_tls |= older as u8;
     if is_data {
         w.letter = DATA as u32;
         if SERVER_SENT && length > c.longest {

@@ -29,8 +29,10 @@ const TURNS: u32 = 8;
 const PAUSE: u64 = 20_000_000;
 /// An answer that goes on is told again at most that often.
 const APART: u64 = 1_000_000;
-/// Records of a message without body, Terminate for one: with ChaCha20 or TLS 1.3, or AES-GCM of TLS 1.2.
-const BARE: [u32; 3] = [21, 22, 29];
+/// Records of a message without body, Terminate for one: with TLS 1.3; with ChaCha20 or AES-GCM of TLS 1.2. The longest of
+/// them is `COMMIT` with TLS 1.3.
+const BARE: u32 = 22;
+const BARE_OLDER: [u32; 2] = [21, 29];
 
 /// The client sent bytes, and `moved` is what [`sealed::records_sent`] says of them.
 ///
@@ -84,7 +86,7 @@ unsafe fn sent(c: &mut Connection, sk: u64, length: u64, moved: Moved) -> Option
             c.turns += 1;
         }
         c.sending_bytes += length;
-        if bare(moved.last) && fresh {
+        if bare(c, moved.last) && fresh {
             c.ending |= ended_by::TERMINATE as u8;
         } else {
             w.letter = DATA as u32;
@@ -244,6 +246,6 @@ unsafe fn tell(c: &mut Connection, w: &Walk) {
 }
 
 #[inline(always)]
-fn bare(length: u32) -> bool {
-    length == BARE[0] || length == BARE[1] || length == BARE[2]
+fn bare(c: &Connection, length: u32) -> bool {
+    if c.older_tls != 0 { length == BARE_OLDER[0] || length == BARE_OLDER[1] } else { length == BARE }
 }

@@ -218,8 +218,10 @@ pub struct Connection {
     pub unread: u8,
     /// 1 = it is encrypted, and its messages are read where the TLS library takes and hands them over.
     pub plain: u8,
+    /// 1 = it was seen to begin with a TLS older than 1.3.
+    pub older_tls: u8,
     /// Makes the padding visible.
-    pub reserved: [u8; 2],
+    pub reserved: u8,
     /// Head of the server message that is being kept; twice the room, so that a masked offset plus a
     /// masked length stay inside it.
     pub head: [u8; 2 * HEAD],
