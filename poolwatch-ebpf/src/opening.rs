@@ -54,17 +54,9 @@ pub unsafe fn packet(c: &mut Connection, w: &mut Walk, b: [u8; 8]) -> i64 {
     0
 }
 
-/// The first bytes of a socket that is not known yet: 1 when it is a connection now, else 0.
-///
-/// The verifier looks at it on its own: else it would look at the whole walk once more for each way through this.
-#[inline(never)]
-#[unsafe(no_mangle)]
-pub extern "C" fn first_contact(socket: u64, sk: u64, length: u64, address: u64) -> i32 {
-    unsafe { contact(socket, sk, length, Caller::from_address(address)).is_some() as i32 }
-}
-
+/// The first bytes of a socket that is not known yet.
 #[inline(always)]
-unsafe fn contact(socket: u64, sk: u64, length: u64, caller: Caller) -> Option<()> {
+pub unsafe fn first_contact(socket: u64, sk: u64, length: u64, caller: Caller) -> Option<*mut Connection> {
     let of = kernel::family(sk);
     let candidate = match of {
         family::UNIX if filter::leads_to_postgres(sk) => None,
@@ -112,7 +104,7 @@ unsafe fn contact(socket: u64, sk: u64, length: u64, caller: Caller) -> Option<(
     if direct {
         unsafe { secured::found(c, sk, kernel::now()) };
     }
-    Some(())
+    Some(connection)
 }
 
 #[inline(always)]
