@@ -70,7 +70,13 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
 
 /// A socket that sends and is not known yet. One of a process that holds connections may be asked for something later.
 #[inline(always)]
-unsafe fn first_contact(socket: u64, sk: u64, length: u64, caller: Caller, mark: Mark) -> Option<*mut Connection> {
+unsafe fn first_contact(
+    socket: u64,
+    sk: u64,
+    length: u64,
+    caller: Caller,
+    mark: Mark,
+) -> Option<*mut Connection> {
     let connection = unsafe { opening::first_contact(socket, sk, length, caller) };
     if connection.is_none() && inbound::never(socket) {
         mark.set();
