@@ -7,6 +7,7 @@ use poolwatch_tests::{
     place,
     postgres::{self, Server, Way},
     process::Process,
+    wire::certificate,
 };
 
 use crate::group::Group;
@@ -46,6 +47,16 @@ pub struct Run {
     pub p99: f64,
     /// Processor time of client and server, in seconds.
     pub used: f64,
+}
+
+/// A server with pgbench's tables, which speaks TLS to those that want it, in the group of what is measured.
+pub fn serve(directory: &Path) -> Result<(Server, Group)> {
+    let server = Server::start_with(&certificate::settings(directory)?)?;
+    server.database(DATABASE)?;
+    server.bench_tables("postgres", DATABASE)?;
+    let group = Group::new("application")?;
+    group.add(server.pid())?;
+    Ok((server, group))
 }
 
 impl Work {

@@ -24,11 +24,10 @@ use poolwatch_tests::{
     need::{self, Feature},
     place,
     postgres::{Server, Way},
-    wire::certificate,
 };
 
 use self::{
-    bench::{DATABASE, Run, Work, tls_options},
+    bench::{Run, Work, tls_options},
     group::Group,
     pairs::Median,
     watched::{Counting, Mode, Probe, Used, beside},
@@ -176,11 +175,7 @@ fn overhead(arguments: Vec<String>) -> Result<()> {
         return Ok(());
     }
     let scratch = place::scratch()?;
-    let server = Server::start_with(&certificate::settings(scratch.path())?)?;
-    server.database(DATABASE)?;
-    server.bench_tables("postgres", DATABASE)?;
-    let group = Group::new("application")?;
-    group.add(server.pid())?;
+    let (server, group) = bench::serve(scratch.path())?;
     let mut found = table::Found::default();
     for work in works(seconds).into_iter().filter(|work| work.name().contains(&only)) {
         let cost = measure(&work, &server, &group, pairs)?;

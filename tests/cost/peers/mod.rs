@@ -6,7 +6,7 @@ mod tool;
 
 use anyhow::{Context as _, Result};
 use poolwatch_tests::{
-    marks,
+    marks, place,
     postgres::{Server, Way},
 };
 
@@ -16,7 +16,7 @@ use self::{
 };
 use crate::{
     Options,
-    bench::{DATABASE, Run, Work},
+    bench::{self, Run, Work},
     group::Group,
     pairs::Median,
     watched::{Used, memory},
@@ -30,11 +30,8 @@ const RATES: [Option<u32>; 2] = [None, Some(1000)];
 
 /// Measures all of them.
 pub fn run(options: &Options) -> Result<()> {
-    let server = Server::start()?;
-    server.database(DATABASE)?;
-    server.bench_tables("postgres", DATABASE)?;
-    let group = Group::new("application")?;
-    group.add(server.pid())?;
+    let scratch = place::scratch()?;
+    let (server, group) = bench::serve(scratch.path())?;
     let mut tools = Vec::new();
     let mut text = String::new();
     for tool in Tool::ALL {
