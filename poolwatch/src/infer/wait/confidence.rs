@@ -57,8 +57,9 @@ const LOST: f64 = 10.0;
 /// Share of demands that cannot be counted, from which what is told of the others is trusted half: each of them may
 /// stand for many.
 const UNCOUNTED: f64 = 0.05;
-/// How fast the trust goes where what varies before a wait comes near to the wait itself: half is left where it is 0.43 of it.
-const MIXED_UP: f64 = 3.0;
+/// How fast the trust goes where what varies before a wait comes near to the wait itself: half is left where
+/// it is 0.55 of it.
+const MIXED_UP: f64 = 1.5;
 /// Mean wait below which its share in the uncertainty is that of this, in nanoseconds.
 const SHORT: f64 = 1_000_000.0;
 
