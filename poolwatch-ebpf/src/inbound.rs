@@ -12,7 +12,7 @@ use crate::{
     maps::{self, CANDIDATES, INBOUND, PROCESSES},
     payload,
     route::{Head, is_upper},
-    stranger::Mark,
+    stranger::{self, Mark, Way},
     traffic::PEEK,
     turn,
 };
@@ -129,6 +129,9 @@ unsafe fn remember(socket: u64, sk: u64, of: u16, which: u8) -> Option<*mut Inbo
         maps::count(Counter::InboundFull);
         return None;
     }
+    if which != side::OTHER {
+        stranger::forget(socket, Way::Sends);
+    }
     INBOUND.get_ptr_mut(socket)
 }
 
@@ -238,10 +241,11 @@ fn is_over(i: &Inbound) -> bool {
     i.side == side::OTHER && i.family != family::UNIX
 }
 
-/// What this process sends on the socket is no answer, and will be none.
+/// What this process sends on the socket is no answer, and will be none before something is read from it: that forgets
+/// the mark.
 #[inline(always)]
 pub fn never(socket: u64) -> bool {
-    holder().is_none() || INBOUND.get_ptr(socket).is_some_and(|inbound| is_over(unsafe { &*inbound }))
+    holder().is_none() || INBOUND.get_ptr(socket).is_none_or(|inbound| is_over(unsafe { &*inbound }))
 }
 
 /// The accepted socket, when it is one.

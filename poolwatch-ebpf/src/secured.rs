@@ -6,10 +6,10 @@
 //! next read. Source: `internal_flush` and `PQ_SEND_BUFFER_SIZE` in
 //! <https://github.com/postgres/postgres/blob/REL_15_STABLE/src/backend/libpq/pqcomm.c>.
 
-use poolwatch_ebpf::wire::{Connection, Half, RequestKind, Waiting, by, ended_by, flags};
+use poolwatch_ebpf::wire::{Connection, Counter, Half, RequestKind, Waiting, by, ended_by, flags};
 
 use crate::{
-    demand, emit, filter,
+    demand, emit, ending, filter,
     kernel::{self, Caller},
     maps::{self, CONNECTIONS},
     payload,
@@ -34,6 +34,9 @@ const APART: u64 = 1_000_000;
 const BARE: u32 = 22;
 const BARE_OLDER: [u32; 2] = [21, 29];
 
+/// What [`turns_out`] says of a connection that it gave up.
+pub const GIVEN_UP: i32 = 2;
+
 /// The client sent bytes, and `moved` is what [`sealed::records_sent`] says of them.
 ///
 /// The verifier looks at functions with a name for the linker on their own: as a part of what calls them they would be
@@ -53,12 +56,23 @@ pub extern "C" fn turn_received(socket: u64, length: u64, moved: u64) -> i32 {
     unsafe { received(&mut *connection, length, Moved::from_number(moved)).is_some() as i32 }
 }
 
-/// Looks whether a connection that is older than the probes is encrypted: 1, else 0.
+/// Looks whether a connection that is older than the probes is encrypted: 1, else 0. One that may lead to anything is then
+/// given up, [`GIVEN_UP`]: there is nothing to be read that could prove it.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn turns_out(socket: u64, sk: u64, length: u64, address: u64) -> i32 {
     let Some(connection) = CONNECTIONS.get_ptr_mut(socket) else { return 0 };
-    unsafe { look(&mut *connection, sk, length, Caller::from_address(address)).is_some() as i32 }
+    let c = unsafe { &mut *connection };
+    if unsafe { look(sk, length, Caller::from_address(address)) }.is_none() {
+        return 0;
+    }
+    if c.proven == 0 {
+        maps::count(Counter::Rejected);
+        ending::forget(c);
+        return GIVEN_UP;
+    }
+    unsafe { found(c, sk, kernel::now()) };
+    1
 }
 
 /// The client speaks now: not yet, or after an answer.
@@ -127,14 +141,13 @@ unsafe fn received(c: &mut Connection, length: u64, moved: Moved) -> Option<()> 
 }
 
 #[inline(always)]
-unsafe fn look(c: &mut Connection, sk: u64, length: u64, caller: Caller) -> Option<()> {
+unsafe fn look(sk: u64, length: u64, caller: Caller) -> Option<()> {
     let registers = caller.registers()?;
     let w = Walk::begin(sk, length)?;
     let mut half = Half::default();
     if !payload::point(w, &mut half, &registers, payload::form(&registers)) || !sealed::is_data(w) {
         return None;
     }
-    unsafe { found(c, sk, w.now) };
     Some(())
 }
 

@@ -36,13 +36,26 @@ pub struct Mark {
 #[inline(always)]
 pub fn look(socket: u64, way: Way) -> Option<Mark> {
     let socket = socket << 1 | way as u64;
-    let slot = STRANGERS.get_ptr_mut((socket & (STRANGERS_LEN as u64 - 1)) as u32)?;
+    let slot = slot(socket)?;
     // Never 0, which is what an empty slot holds.
     let mark = (socket.wrapping_mul(SPREAD) ^ (u64::from(kernel::pid()) << 40) ^ age()) | 1;
     if unsafe { *slot } == mark {
         return None;
     }
     Some(Mark { slot, mark })
+}
+
+/// The socket is of interest from now on. Another that has its slot is looked up once more.
+#[inline(always)]
+pub fn forget(socket: u64, way: Way) {
+    if let Some(slot) = slot(socket << 1 | way as u64) {
+        unsafe { *slot = 0 };
+    }
+}
+
+#[inline(always)]
+fn slot(socket: u64) -> Option<*mut u64> {
+    STRANGERS.get_ptr_mut((socket & (STRANGERS_LEN as u64 - 1)) as u32)
 }
 
 impl Mark {

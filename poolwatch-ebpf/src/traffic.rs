@@ -1,6 +1,6 @@
 //! What both tiers do with a socket call once they know the socket: find the connection, frame.
 
-use poolwatch_ebpf::wire::{Connection, Counter, call, family};
+use poolwatch_ebpf::wire::{Connection, Counter, IN_VAIN, call, family};
 
 use crate::{
     binding, emit, ending, frame, inbound,
@@ -39,6 +39,9 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
         }
         c.pid = kernel::pid();
         c.sender = kernel::thread();
+        if c.in_vain != 0 {
+            listen_again(c);
+        }
         if c.secured != 0 {
             binding::called(c, sk, false, result as u64, caller);
             if c.plain != 0 {
@@ -46,7 +49,10 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
             }
         }
         if c.secured == 0 && c.midstream != 0 && c.ready == 0 {
-            secured::turns_out(socket, kernel::number(sk), result as u64, caller.address());
+            let (sk, length) = (kernel::number(sk), result as u64);
+            if secured::turns_out(socket, sk, length, caller.address()) == secured::GIVEN_UP {
+                return None;
+            }
         }
         if c.secured != 0 {
             let (sk, length) = (kernel::number(sk), result as u64);
@@ -80,6 +86,10 @@ unsafe fn first_contact(
     let connection = unsafe { opening::first_contact(socket, sk, length, caller) };
     if connection.is_none() && inbound::never(socket) {
         mark.set();
+        // Who reads meanwhile forgets the mark after it remembered the socket.
+        if !inbound::never(socket) {
+            stranger::forget(socket, Way::Sends);
+        }
     }
     connection
 }
@@ -114,6 +124,10 @@ pub unsafe fn received(
         }
         if result == 0 {
             return ending::end_of_file(c, caller.registers());
+        }
+        if is_in_vain(c) {
+            mark.set();
+            return None;
         }
         c.reader = kernel::thread() as u32;
         if c.secured != 0 {
@@ -154,6 +168,29 @@ pub unsafe fn received(
         resync::tail(c, walk, &registers, payload::form(&registers), result as u64);
         Some(())
     }
+}
+
+/// Counts the reads of a socket that may have been nothing to us from the first; true when it is time to give it a rest.
+#[inline(always)]
+fn is_in_vain(c: &mut Connection) -> bool {
+    if c.proven != 0 || c.secured != 0 || c.family == family::UNIX {
+        return false;
+    }
+    if c.in_vain == IN_VAIN {
+        return true;
+    }
+    c.in_vain += 1;
+    false
+}
+
+/// What it sends may show what it is, and so may what answers that.
+#[inline(always)]
+fn listen_again(c: &mut Connection) {
+    if c.in_vain == IN_VAIN {
+        stranger::forget(c.socket, Way::Receives);
+        c.copied_known = 0;
+    }
+    c.in_vain = 0;
 }
 
 /// Bytes left the socket by another way than a call that shows them: `splice()` for one.

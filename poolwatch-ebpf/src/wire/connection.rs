@@ -8,6 +8,10 @@ pub const QUEUE: usize = 64;
 /// Bytes kept of the head of a server message, to find the command tag or SQLSTATE in.
 pub const HEAD: usize = 64;
 
+/// Reads of a connection that only may lead to PostgreSQL, and that showed nothing of it: a socket that another program
+/// receives a stream on.
+pub const IN_VAIN: u8 = u8::MAX;
+
 /// Which messages the client sends at this point.
 pub mod phase {
     /// Packets without a type byte: SSLRequest, GSSENCRequest, StartupMessage.
@@ -220,8 +224,8 @@ pub struct Connection {
     pub plain: u8,
     /// 1 = it was seen to begin with a TLS older than 1.3.
     pub older_tls: u8,
-    /// Makes the padding visible.
-    pub reserved: u8,
+    /// Reads of one that is not proven since it last sent: from [`IN_VAIN`] on none is looked at until it sends.
+    pub in_vain: u8,
     /// Head of the server message that is being kept; twice the room, so that a masked offset plus a
     /// masked length stay inside it.
     pub head: [u8; 2 * HEAD],

@@ -28,7 +28,7 @@ pub use self::{
     borrow::{Borrow, borrowing},
     close::{Close, ended_by},
     connect::ConnectFailed,
-    connection::{Connection, Deep, HEAD, Half, QUEUE, Waiting, phase},
+    connection::{Connection, Deep, HEAD, Half, IN_VAIN, QUEUE, Waiting, phase},
     counter::Counter,
     demand::{Demand, Served, protocol},
     execute::{BOUND, Execute},

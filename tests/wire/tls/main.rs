@@ -8,5 +8,6 @@
 
 mod attaching;
 mod drivers;
+mod elsewhere;
 mod secrets;
 mod stand;
