@@ -106,12 +106,15 @@ pub static PROCESSES: HashMap<u32, u32, 16_384, LAZY> = HashMap::new();
 
 /// Marks of sockets that are nothing to us, by the end of their number; the newest of two takes the place.
 pub const STRANGERS_LEN: usize = 65_536;
-#[btf_map]
-pub static STRANGERS: Array<u64, STRANGERS_LEN> = Array::new();
+/// A variable and no map: its address stands in the program, and what everybody passes through is half as long.
+#[unsafe(no_mangle)]
+pub static mut STRANGERS: [u64; STRANGERS_LEN] = [0; STRANGERS_LEN];
 
-/// Which marks of strangers count: what changes with each thing that becomes of interest, see `stranger.rs`.
-#[btf_map]
-pub static AGES: Array<u64, 2> = Array::new();
+/// Which marks of strangers count: what changes with each thing that becomes of interest, see `stranger.rs`. The agent
+/// writes it, too, to the map that its section becomes.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".data.age")]
+pub static mut AGE: u64 = 1;
 
 /// 1 = a connection was used by `recvmmsg` or `sendmmsg`, which hardly any is.
 #[btf_map]

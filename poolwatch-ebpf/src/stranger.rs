@@ -6,7 +6,7 @@
 
 use crate::{
     kernel,
-    maps::{AGES, STRANGERS, STRANGERS_LEN},
+    maps::{AGE, STRANGERS, STRANGERS_LEN},
 };
 
 /// What is done on a socket.
@@ -16,12 +16,6 @@ pub enum Way {
     Receives,
 }
 
-/// What an age is made of: when the kernel side last saw a reason for another, and how many the agent had. Each has its
-/// own writers, and no writer writes the same twice: so no age comes again, whoever is last.
-mod age {
-    pub const OF_KERNEL: u32 = 0;
-    pub const OF_AGENT: u32 = 1;
-}
 /// Spreads a socket's number over a word: 2^64 divided by the golden ratio.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -36,7 +30,7 @@ pub struct Mark {
 #[inline(always)]
 pub fn look(socket: u64, way: Way) -> Option<Mark> {
     let socket = socket << 1 | way as u64;
-    let slot = slot(socket)?;
+    let slot = slot(socket);
     // Never 0, which is what an empty slot holds.
     let mark = (socket.wrapping_mul(SPREAD) ^ (u64::from(kernel::pid()) << 40) ^ age()) | 1;
     if unsafe { *slot } == mark {
@@ -48,14 +42,13 @@ pub fn look(socket: u64, way: Way) -> Option<Mark> {
 /// The socket is of interest from now on. Another that has its slot is looked up once more.
 #[inline(always)]
 pub fn forget(socket: u64, way: Way) {
-    if let Some(slot) = slot(socket << 1 | way as u64) {
-        unsafe { *slot = 0 };
-    }
+    unsafe { *slot(socket << 1 | way as u64) = 0 };
 }
 
 #[inline(always)]
-fn slot(socket: u64) -> Option<*mut u64> {
-    STRANGERS.get_ptr_mut((socket & (STRANGERS_LEN as u64 - 1)) as u32)
+fn slot(socket: u64) -> *mut u64 {
+    let index = kernel::below::<{ STRANGERS_LEN as u64 }>(socket);
+    unsafe { (&raw mut STRANGERS).cast::<u64>().add(index as usize) }
 }
 
 impl Mark {
@@ -68,14 +61,12 @@ impl Mark {
 
 #[inline(always)]
 fn age() -> u64 {
-    let of = |who: u32| AGES.get_ptr(who).map_or(0, |age| unsafe { *age });
-    of(age::OF_KERNEL).wrapping_add(of(age::OF_AGENT))
+    unsafe { core::ptr::read_volatile(&raw const AGE) }
 }
 
-/// What was nothing may be something now. To be called behind the change that makes it so.
+/// What was nothing may be something now. To be called behind the change that makes it so. The agent's ages are odd, so
+/// that no age comes again, whoever is last.
 #[inline(always)]
 pub fn another_age() {
-    if let Some(age) = AGES.get_ptr_mut(age::OF_KERNEL) {
-        unsafe { *age = kernel::now() };
-    }
+    unsafe { core::ptr::write_volatile(&raw mut AGE, kernel::now() << 1) };
 }

@@ -143,8 +143,8 @@ impl Maps {
             threads: take(ebpf, "THREADS")?,
             processes: take(ebpf, "PROCESSES")?,
             ports: take(ebpf, "PORTS")?,
-            ages: Array::try_from(named(ebpf, "AGES")?)?,
-            age: 0,
+            ages: Array::try_from(named(ebpf, ".data.age")?)?,
+            age: 1,
             counters: PerCpuArray::try_from(named(ebpf, "COUNTERS")?)?,
         })
     }
@@ -171,9 +171,9 @@ impl Maps {
 
     /// What the kernel side took for nothing may be something now.
     fn another_age(&mut self) -> Result<(), MapError> {
-        const OF_AGENT: u32 = 1;
-        self.age += 1;
-        self.ages.set(OF_AGENT, self.age, 0)
+        // Odd: the kernel side's are even, and no age may come again.
+        self.age += 2;
+        self.ages.set(0, self.age, 0)
     }
 
     /// Forgets a connection.

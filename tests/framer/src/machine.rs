@@ -4,7 +4,11 @@
 //! In come bytes in segments, out come records. The settings that the agent patches into the object
 //! before loading it are patched into this program once.
 
-use std::{collections::HashMap, ffi::c_void, marker::PhantomData, sync::Once};
+use std::{
+    collections::HashMap,
+    ffi::c_void,
+    sync::{Mutex, MutexGuard, Once, PoisonError},
+};
 
 use aya_ebpf::machine;
 use poolwatch_ebpf::wire::{CALLS, Connection, Counter, Half, Offsets, call, family, phase};
@@ -108,14 +112,17 @@ fn patch<T>(setting: *const T, value: T) {
     unsafe { setting.cast_mut().write_volatile(value) };
 }
 
-/// One thread's kernel with probes attached, nothing connected. Only one per thread at a time.
+/// The probes' variables are there once, and a machine at a time has them.
+static VARIABLES: Mutex<()> = Mutex::new(());
+
+/// A kernel with probes attached, nothing connected. Only one at a time: others wait for its end.
 pub struct Machine {
     /// Bytes that were read from each socket, as TCP counts them.
     copied: HashMap<u64, u32>,
     /// Bytes that were sent on each, in the same way.
     sent: HashMap<u64, u64>,
-    /// Not to be sent to another thread, where there would be another machine.
-    _one_per_thread: PhantomData<*const ()>,
+    /// Not to be sent to another thread either, where the maps are others.
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Default for Machine {
@@ -131,8 +138,12 @@ impl Machine {
             patch(&raw const maps::OFFSETS, OFFSETS);
             patch(&raw const CALL_FORMS, forms());
         });
+        let alone = VARIABLES.lock().unwrap_or_else(PoisonError::into_inner);
         machine::reset();
-        Self { copied: HashMap::new(), sent: HashMap::new(), _one_per_thread: PhantomData }
+        // What the machine before it marked.
+        // SAFETY: nobody else has the variables, and zeros are what they begin with.
+        unsafe { (&raw mut maps::STRANGERS).write_bytes(0, 1) };
+        Self { copied: HashMap::new(), sent: HashMap::new(), _alone: alone }
     }
 
     /// A TCP socket calls `connect()`.
