@@ -8,6 +8,7 @@
 
 mod bench;
 mod calls;
+mod empty;
 mod group;
 mod pairs;
 mod peers;
@@ -28,6 +29,7 @@ use poolwatch_tests::{
 
 use self::{
     bench::{Run, Work, tls_options},
+    empty::Empty,
     group::Group,
     pairs::Median,
     watched::{Counting, Mode, Probe, Used, beside},
@@ -133,6 +135,19 @@ fn probes(work: &Work, server: &Server, group: &Group) -> Result<Vec<table::Part
     Ok(used.probes.into_iter().map(part).collect())
 }
 
+/// In the place of a tier: an empty program at the hooks of the first.
+const EMPTY: &str = "empty, for sock";
+
+/// What stands at the hooks of this tier meanwhile, or nothing.
+fn beside_hooks(tier: &str, on: bool, work: impl FnOnce() -> Result<f64>) -> Result<f64> {
+    if on && tier == EMPTY {
+        let _empty = Empty::attach()?;
+        return work();
+    }
+    let mode = if on { Mode::On } else { Mode::Off };
+    beside(mode, &["--probes", tier], work).map(|(cost, _)| cost)
+}
+
 /// What the calls of others cost more with this tier of probes.
 fn taxes(tier: &str, pairs: u32) -> Result<Vec<table::Tax>> {
     let mut calls = calls::calls()?;
@@ -142,11 +157,10 @@ fn taxes(tier: &str, pairs: u32) -> Result<Vec<table::Tax>> {
         let mut more = Vec::new();
         for n in 0..pairs {
             // The first time warms up: the agent has just begun, too.
-            let mut twice = || call.cost().and_then(|_| call.cost());
-            let mut cost = |mode| -> Result<f64> { Ok(beside(mode, &["--probes", tier], &mut twice)?.0) };
-            let first = if n % 2 == 1 { Some(cost(Mode::On)?) } else { None };
-            let off = cost(Mode::Off)?;
-            let on = first.map_or_else(|| cost(Mode::On), Ok)?;
+            let mut cost = |on| beside_hooks(tier, on, || call.cost().and_then(|_| call.cost()));
+            let first = if n % 2 == 1 { Some(cost(true)?) } else { None };
+            let off = cost(false)?;
+            let on = first.map_or_else(|| cost(true), Ok)?;
             without.push(off);
             more.push(on - off);
         }
@@ -184,7 +198,7 @@ fn overhead(arguments: Vec<String>) -> Result<()> {
         println!("{}", cost.line());
         found.costs.push(cost);
     }
-    for tier in ["sock", "syscall"].into_iter().filter(|tier| tier.contains(&only)) {
+    for tier in [EMPTY, "sock", "syscall"].into_iter().filter(|tier| tier.contains(&only)) {
         for tax in taxes(tier, pairs)? {
             println!("{}", tax.line());
             found.taxes.push(tax);

@@ -1,6 +1,6 @@
 //! One answered request, with the words of the protocol that describe it.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -96,7 +96,7 @@ pub struct Request {
     /// Bytes received.
     pub received: u64,
     /// First word of the first command tag, empty when there was none.
-    pub operation: String,
+    pub operation: Cow<'static, str>,
     /// SQLSTATE of the first error.
     pub sqlstate: Option<SqlState>,
     /// The query of its longest statement, where that is known.

@@ -237,7 +237,7 @@ fn request(record: &RequestRecord) -> Result<Request, Unreadable> {
         errors: record.errors,
         sent: record.sent,
         received: record.received,
-        operation: tag::operation(&record.tag).to_owned(),
+        operation: tag::kept_operation(&record.tag),
         sqlstate: SqlState::new(record.sqlstate),
         query: None,
         approximate: record.flags & flags::APPROXIMATE != 0,

@@ -1,10 +1,27 @@
 //! The tag of a CommandComplete: `SELECT 5`, `INSERT 0 1`, `CREATE TABLE`.
 //! Source: <https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-COMMANDCOMPLETE>.
 
+use std::borrow::Cow;
+
 /// First word of a tag. Nothing but upper-case letters can stand there.
 pub fn operation(tag: &[u8]) -> &str {
     let end = tag.iter().position(|letter| !letter.is_ascii_uppercase()).unwrap_or(tag.len());
     tag.get(..end).and_then(|word| std::str::from_utf8(word).ok()).unwrap_or_default()
+}
+
+/// The same to be kept; nearly all that are ever seen take no memory.
+pub fn kept_operation(tag: &[u8]) -> Cow<'static, str> {
+    let usual = match operation(tag) {
+        "SELECT" => "SELECT",
+        "INSERT" => "INSERT",
+        "UPDATE" => "UPDATE",
+        "DELETE" => "DELETE",
+        "BEGIN" => "BEGIN",
+        "COMMIT" => "COMMIT",
+        "" => "",
+        other => return Cow::Owned(other.to_owned()),
+    };
+    Cow::Borrowed(usual)
 }
 
 /// Rows that the command returned or affected: the number that its tag ends with, padded by NULs;
@@ -24,11 +41,14 @@ mod tests {
     fn tags_say_what_was_done_and_to_how_many_rows() {
         let check = |tag: &[u8], word: &str, number: Option<u64>| {
             assert_eq!((operation(tag), rows(tag)), (word, number), "{tag:?}");
+            assert_eq!(kept_operation(tag), word, "{tag:?}");
         };
         check(b"SELECT 5\0\0\0", "SELECT", Some(5));
         check(b"INSERT 0 123456\0", "INSERT", Some(123_456));
         check(b"CREATE TABLE\0\0", "CREATE", None);
-        check(b"COMMIT\0", "COMMIT", None);
+        for word in ["SELECT", "INSERT", "UPDATE", "DELETE", "BEGIN", "COMMIT"] {
+            check(format!("{word}\0").as_bytes(), word, None);
+        }
         check(b"COPY 7\0", "COPY", Some(7));
         // Cut, or nothing at all.
         check(b"REFRESH MATERIALIZED VIEW 1", "REFRESH", None);

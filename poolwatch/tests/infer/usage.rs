@@ -138,7 +138,7 @@ fn a_request_tells_what_it_was() {
     let code = SqlState::new(*b"23505");
     let first_byte = Some(13 * MS);
     let failed =
-        Request { first_byte, errors: 1, sqlstate: code, operation: "ODD".to_owned(), ..request(1, 10, 130) };
+        Request { first_byte, errors: 1, sqlstate: code, operation: "ODD".into(), ..request(1, 10, 130) };
     world.connect(&[1], "shop", 0).tell(&[Event::Request(failed), answered(1, 200, 201)]);
     let told: Vec<_> = world
         .facts

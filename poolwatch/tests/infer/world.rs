@@ -79,7 +79,7 @@ pub fn request(socket: u64, from: u64, to: u64) -> Request {
         errors: 0,
         sent: 20,
         received: 60,
-        operation: "SELECT".to_owned(),
+        operation: "SELECT".into(),
         sqlstate: None,
         query: None,
         approximate: false,

@@ -178,7 +178,7 @@ impl Crowd {
             errors: 0,
             sent: 30,
             received: 60,
-            operation: "SELECT".to_owned(),
+            operation: "SELECT".into(),
             sqlstate: None,
             query: query.map(QueryId),
             approximate: false,

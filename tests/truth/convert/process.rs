@@ -184,7 +184,7 @@ impl Told {
             errors: 0,
             sent: flight.map_or(0, |flight| u64::from(flight.2)),
             received: 0,
-            operation: "SELECT".to_owned(),
+            operation: "SELECT".into(),
             sqlstate: None,
             query: None,
             approximate: true,

@@ -13,6 +13,8 @@ mod said;
 mod tests;
 mod told;
 
+use std::borrow::Cow;
+
 use poolwatch_ebpf::wire::{
     BOUND, Execute, Header, Message, Request as RequestRecord, Statement as StatementRecord, flags,
 };
@@ -48,7 +50,7 @@ struct Session {
     dialogue: Dialogue,
     assembly: Assembly,
     /// First word of the tag of a request's first statement.
-    operation: Option<(u32, String)>,
+    operation: Option<(u32, Cow<'static, str>)>,
 }
 
 impl Default for Sessions {
@@ -100,7 +102,7 @@ impl Sessions {
         let socket = SocketId(record.header.socket);
         let Some((session, shared)) = self.session(&record.header) else { return };
         if record.nth == 0 {
-            session.operation = Some((record.request, tag::operation(&record.tag).to_owned()));
+            session.operation = Some((record.request, tag::kept_operation(&record.tag)));
         }
         let ended = Ended {
             request: record.request,

@@ -140,7 +140,7 @@ fn request(record: &Answer, status: u8) -> Request {
         errors: record.errors,
         sent: 0,
         received: 0,
-        operation: String::new(),
+        operation: "".into(),
         sqlstate: SqlState::new(record.sqlstate),
         query: None,
         approximate: false,
