@@ -64,7 +64,7 @@ pub struct Targets {
     pub exit_with_pid: bool,
     /// Which services are watched.
     pub services: ServiceFilter,
-    /// Ports whose failed connects count although no byte was sent; ascending.
+    /// Ports of PostgreSQL, for failed connects and older connections that are encrypted; ascending.
     pub ports: Vec<u16>,
 }
 

@@ -91,7 +91,7 @@ pub struct Options {
     /// Leave out services that fit; may be given several times
     #[arg(long, value_name = "GLOB", env = "POOLWATCH_EXCLUDE")]
     pub exclude: Vec<Pattern>,
-    /// Ports whose failed connects count although no byte was sent [default: 5432,6432]
+    /// Ports of PostgreSQL, where no byte says it: of failed connects and older encrypted connections [default: 5432,6432]
     #[arg(long, value_name = "PORT", env = "POOLWATCH_PORT", value_delimiter = ',')]
     pub port: Vec<Port>,
     /// A request that takes longer is slow [default: 100ms]
