@@ -59,6 +59,24 @@ pub unsafe fn begins(c: &mut Connection, w: &Walk, bytes: u32) {
     }
 }
 
+/// What was sent may be a Sync, or else the last word: which of them, its answer says.
+#[inline(always)]
+pub fn may_begin(c: &mut Connection) {
+    if c.serves != 0 {
+        c.alone_in = turn::asks(c.sender as u32);
+    }
+}
+
+/// It was a Sync.
+#[inline(always)]
+pub unsafe fn began(c: &mut Connection) {
+    const SYNC: u32 = 5;
+    if c.serves != 0 && c.beginning != 0 {
+        c.beginning = 0;
+        unsafe { begun(c, b'S', SYNC, c.alone_in) };
+    }
+}
+
 #[inline(always)]
 unsafe fn begun(c: &mut Connection, letter: u8, bytes: u32, turns: u64) {
     let started = unsafe { queue::oldest_started(c) };

@@ -102,6 +102,7 @@ unsafe fn sent(c: &mut Connection, sk: u64, length: u64, moved: Moved) -> Option
         c.sending_bytes += length;
         if bare(c, moved.last) && fresh {
             c.ending |= ended_by::TERMINATE as u8;
+            demand::may_begin(c);
         } else {
             w.letter = DATA as u32;
             demand::begins(c, w, length as u32);
@@ -129,7 +130,7 @@ unsafe fn received(c: &mut Connection, length: u64, moved: Moved) -> Option<()> 
         }
         if unanswered {
             c.first_byte = w.now;
-            c.ending &= !(ended_by::TERMINATE as u8);
+            answers_alone(c);
         }
         c.read = w.now;
         c.received += length;
@@ -138,6 +139,16 @@ unsafe fn received(c: &mut Connection, length: u64, moved: Moved) -> Option<()> 
         }
     }
     Some(())
+}
+
+/// A message without body that is answered was no Terminate: it was the Sync by which a pool looks whether a connection
+/// lives.
+#[inline(always)]
+unsafe fn answers_alone(c: &mut Connection) {
+    if c.ending & ended_by::TERMINATE as u8 != 0 {
+        c.ending &= !(ended_by::TERMINATE as u8);
+        unsafe { demand::began(c) };
+    }
 }
 
 #[inline(always)]

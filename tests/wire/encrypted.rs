@@ -10,7 +10,7 @@ use poolwatch_tests::{
     wire::{
         coverage::Row,
         driver::{self, Driver},
-        run::{For, Run, Tls},
+        run::{Begins, For, Run, Tls},
     },
 };
 
@@ -35,9 +35,9 @@ fn off(one: f64, other: f64) -> f64 {
     (one - other).abs() / other
 }
 
-fn turns_are_requests(driver: &Driver, library: &'static str, direct: bool) -> Result<()> {
+fn turns_are_requests(driver: &Driver, library: &'static str, begins: Begins) -> Result<()> {
     let clear = Run::of(driver, For::Durations)?;
-    let run = Run::over(driver, For::Durations, Some(Tls { library, how: "turns", direct }))?;
+    let run = Run::over(driver, For::Durations, Some(Tls { library, how: "turns", begins }))?;
     let (requests, turns) = (clear.seen.requests, run.seen.requests);
     let took = inside(&run)? as f64 / 1e9;
     let own = run.calls().map(|(call, _)| call.ended - call.started).sum::<i128>() as f64 / 1e9;
@@ -60,13 +60,13 @@ fn turns_are_requests(driver: &Driver, library: &'static str, direct: bool) -> R
     let note = format!("{}: {library}; times, sizes, used and idle; no SQL", run.own.version);
     Row {
         section: "encrypted, by turns",
-        row: format!("{}, {library}{}", driver.name, if direct { ", direct" } else { "" }),
+        row: format!("{}, {library}{}", driver.name, begins.named()),
         server: requests,
         poolwatch: turns,
         verdict: "by turns",
         note,
     }
-    .leave(&format!("{}-{library}-{direct}", driver.user))
+    .leave(&format!("{}-{library}{}", driver.user, begins.named()))
 }
 
 /// TLS begins with the connection's first byte, and the server is PostgreSQL 18.
@@ -76,13 +76,42 @@ mod direct {
     #[test]
     fn psycopg3_turns() -> Result<()> {
         need!(Feature::Probes, Feature::NewerPostgres, Feature::PythonPool);
-        turns_are_requests(&driver::PSYCOPG3, "OpenSSL of its own", true)
+        turns_are_requests(&driver::PSYCOPG3, "OpenSSL of its own", Begins::Direct)
     }
 
     #[test]
     fn pgx_turns() -> Result<()> {
         need!(Feature::Probes, Feature::NewerPostgres, Feature::GoDrivers);
-        turns_are_requests(&driver::PGX, "Go", true)
+        turns_are_requests(&driver::PGX, "Go", Begins::Direct)
+    }
+}
+
+/// TLS 1.2 has other records: a message without body is as long as `COMMIT` is with TLS 1.3.
+mod older {
+    use super::*;
+
+    #[test]
+    fn libpq_turns() -> Result<()> {
+        need!(Feature::Probes, Feature::Postgres, driver::LIBPQ.feature());
+        turns_are_requests(&driver::LIBPQ, "OpenSSL", Begins::AskedOlder)
+    }
+
+    #[test]
+    fn node_pg_turns() -> Result<()> {
+        need!(Feature::Probes, Feature::Postgres, driver::NODE_PG.feature());
+        turns_are_requests(&driver::NODE_PG, "OpenSSL inside node", Begins::AskedOlder)
+    }
+
+    #[test]
+    fn pgjdbc_turns() -> Result<()> {
+        need!(Feature::Probes, Feature::Postgres, driver::PGJDBC.feature());
+        turns_are_requests(&driver::PGJDBC, "JSSE", Begins::AskedOlder)
+    }
+
+    #[test]
+    fn pgx_turns() -> Result<()> {
+        need!(Feature::Probes, Feature::Postgres, driver::PGX.feature());
+        turns_are_requests(&driver::PGX, "Go", Begins::AskedOlder)
     }
 }
 
@@ -96,7 +125,7 @@ macro_rules! drivers {
             $(#[test]
             fn $test() -> Result<()> {
                 need!(Feature::Probes, Feature::Postgres, driver::$driver.feature());
-                turns_are_requests(&driver::$driver, $library, false).context($library)
+                turns_are_requests(&driver::$driver, $library, Begins::Asked).context($library)
             })+
         }
     };

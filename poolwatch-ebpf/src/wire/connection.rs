@@ -247,6 +247,8 @@ pub struct Connection {
     pub longest: u32,
     /// Turns taken before it was ready.
     pub turns: u32,
+    /// Turns: waits for input of the thread that sent a message without body, before it did.
+    pub alone_in: u64,
     /// Waiting requests.
     pub queue: [Waiting; QUEUE],
 }

@@ -35,8 +35,30 @@ pub struct Tls {
     pub library: &'static str,
     /// `--tls`
     pub how: &'static str,
+    /// How it begins.
+    pub begins: Begins,
+}
+
+/// How encryption begins, and what it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begins {
+    /// With the client's SSLRequest.
+    Asked,
+    /// The same, and the server takes nothing newer than TLS 1.2.
+    AskedOlder,
     /// Without a word before it, which servers since PostgreSQL 17 take.
-    pub direct: bool,
+    Direct,
+}
+
+impl Begins {
+    /// What is added to a row's name.
+    pub const fn named(self) -> &'static str {
+        match self {
+            Self::Asked => "",
+            Self::AskedOlder => ", TLS 1.2",
+            Self::Direct => ", direct",
+        }
+    }
 }
 
 /// A run that is over.
@@ -154,7 +176,11 @@ fn server(scratch: &Path, what: For, tls: Option<Tls>) -> Result<Server> {
     if secured {
         settings.extend(certificate::settings(scratch)?);
     }
-    if tls.is_some_and(|tls| tls.direct) {
+    let begins = tls.map(|tls| tls.begins);
+    if begins == Some(Begins::AskedOlder) {
+        settings.push("ssl_max_protocol_version=TLSv1.2".to_owned());
+    }
+    if begins == Some(Begins::Direct) {
         return Server::start_newer(&settings);
     }
     Server::start_with(&settings)
@@ -184,7 +210,10 @@ fn command(server: &Server, driver: &Driver, what: For, tls: Option<Tls>) -> Res
         .env("PGPASSWORD", PASSWORD)
         .env("PGDATABASE", driver.user)
         .env("PGSSLMODE", tls.map_or("disable", |_| driver.unverified()))
-        .env("PGSSLNEGOTIATION", tls.filter(|tls| tls.direct).map_or("postgres", |_| "direct"))
+        .env(
+            "PGSSLNEGOTIATION",
+            tls.filter(|tls| tls.begins == Begins::Direct).map_or("postgres", |_| "direct"),
+        )
         .env("WIRE_TLS", tls.map_or("", |tls| tls.library))
         .env("WIRE_SEED", SEED)
         .env("WIRE_CALLS", driver.calls.to_string())
