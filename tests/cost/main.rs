@@ -4,7 +4,7 @@
 //!
 //! Everything is measured in pairs that follow each other, with and without poolwatch, in turns; what is told is the
 //! median over pairs and its interval. Arguments: `--pairs N` (of each, 10), `--seconds N` (of each run, 5), `--only
-//! WORD` (what has it in its name), `--page FILE` (whose tables are written).
+//! WORD` (what has it in its name), `--table NAME` (one of [`TABLES`] alone), `--page FILE` (whose tables are written).
 
 mod bench;
 mod calls;
@@ -39,11 +39,15 @@ struct Options {
     pairs: u32,
     seconds: u32,
     only: String,
+    table: Option<String>,
     page: Option<PathBuf>,
 }
 
+/// The tables of docs/overhead.md; each can be made alone, and together they take more than an hour.
+const TABLES: [&str; 4] = ["pgbench", "tls", "web", "calls"];
+
 fn options(arguments: Vec<String>) -> Result<Options> {
-    let mut options = Options { pairs: 10, seconds: 5, only: String::new(), page: None };
+    let mut options = Options { pairs: 10, seconds: 5, only: String::new(), table: None, page: None };
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         let value = arguments.next().with_context(|| format!("{argument} wants a value"))?;
@@ -51,8 +55,10 @@ fn options(arguments: Vec<String>) -> Result<Options> {
             "--pairs" => options.pairs = value.parse()?,
             "--seconds" => options.seconds = value.parse()?,
             "--only" => options.only = value,
+            "--table" if TABLES.contains(&value.as_str()) => options.table = Some(value),
+            "--table" => bail!("--table {value}: there are {}", TABLES.join(", ")),
             "--page" => options.page = Some(value.into()),
-            other => bail!("unknown: {other}; known are --pairs, --seconds, --only and --page"),
+            other => bail!("unknown: {other}; known are --pairs, --seconds, --only, --table and --page"),
         }
     }
     Ok(options)
@@ -185,42 +191,71 @@ fn main() -> Result<()> {
 }
 
 fn overhead(arguments: Vec<String>) -> Result<()> {
-    let Options { pairs, seconds, only, page } = options(arguments)?;
+    let options = options(arguments)?;
     if let Some(reason) = [Feature::Probes, Feature::Postgres].into_iter().find_map(need::lack) {
         println!("SKIP overhead: {reason}");
         return Ok(());
     }
     let scratch = place::scratch()?;
     let (server, group) = bench::serve(scratch.path())?;
+    let wanted = |table: &&str| options.table.as_deref().is_none_or(|only| only == *table);
+    for table in TABLES.into_iter().filter(wanted) {
+        let found = match table {
+            "web" => serving(&options)?,
+            "calls" => calling(&options)?,
+            _ => transacting(table == "tls", &options, &server, &group)?,
+        };
+        for verdict in verdict::verdicts(&found) {
+            println!("{}", verdict.line());
+        }
+        if let Some(page) = &options.page {
+            found.write(page, table)?;
+        }
+    }
+    Ok(())
+}
+
+/// pgbench, in the clear or over TLS; and where the time goes in the probes.
+fn transacting(secured: bool, options: &Options, server: &Server, group: &Group) -> Result<table::Found> {
     let mut found = table::Found::default();
-    for work in works(seconds).into_iter().filter(|work| work.name().contains(&only)) {
-        let cost = measure(&work, &server, &group, pairs)?;
+    let all = works(options.seconds).into_iter().filter(|work| work.tls.is_some() == secured);
+    for work in all.filter(|work| work.name().contains(&options.only)) {
+        let cost = measure(&work, server, group, options.pairs)?;
         println!("{}", cost.line());
         found.costs.push(cost);
     }
-    for tier in [EMPTY, "sock", "syscall"].into_iter().filter(|tier| tier.contains(&only)) {
-        for tax in taxes(tier, pairs)? {
+    if options.only.is_empty() {
+        let plain = Work { tls: None, ..tls_work("off", options.seconds) };
+        let [_, turns, auto] = TLS.map(|how| tls_work(how, options.seconds));
+        for work in if secured { vec![turns, auto] } else { vec![plain] } {
+            found.parts.extend(probes(&work, server, group)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Web services.
+fn serving(options: &Options) -> Result<table::Found> {
+    let mut found = table::Found::default();
+    let all = web::works().into_iter().chain([web::classic()]);
+    for work in all.filter(|work| work.name.contains(&options.only)) {
+        // The classic one takes three minutes, each time.
+        let pairs = if work.is_long() { options.pairs.div_ceil(3) } else { options.pairs };
+        let web = work.measure(pairs, options.seconds)?;
+        println!("{}", web.line());
+        found.webs.push(web);
+    }
+    Ok(found)
+}
+
+/// The calls of others.
+fn calling(options: &Options) -> Result<table::Found> {
+    let mut found = table::Found::default();
+    for tier in [EMPTY, "sock", "syscall"].into_iter().filter(|tier| tier.contains(&options.only)) {
+        for tax in taxes(tier, options.pairs)? {
             println!("{}", tax.line());
             found.taxes.push(tax);
         }
     }
-    let mut webs = web::works();
-    webs.push(web::classic());
-    for work in webs.into_iter().filter(|work| work.name.contains(&only)) {
-        // The classic one takes three minutes, each time.
-        let pairs = if work.is_long() { pairs.div_ceil(3) } else { pairs };
-        let web = work.measure(pairs, seconds)?;
-        println!("{}", web.line());
-        found.webs.push(web);
-    }
-    for verdict in verdict::verdicts(&found) {
-        println!("{}", verdict.line());
-    }
-    if only.is_empty() {
-        let plain = Work { tls: None, ..tls_work("off", seconds) };
-        for work in [plain, tls_work("turns", seconds), tls_work("auto", seconds)] {
-            found.parts.extend(probes(&work, &server, &group)?);
-        }
-    }
-    page.map_or(Ok(()), |page| found.write(&page))
+    Ok(found)
 }

@@ -1,6 +1,6 @@
 //! The tables of what poolwatch costs others, for docs/overhead.md.
 
-use std::{fmt::Write as _, path::Path};
+use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 
 use anyhow::Result;
 
@@ -8,8 +8,8 @@ use poolwatch_tests::marks;
 
 use crate::{pairs::Median, verdict};
 
-/// What makes them.
-const COMMAND: &str = "cargo xtask bench overhead";
+/// What makes one of them.
+const COMMAND: &str = "cargo xtask bench overhead -- --table";
 
 /// What one kind of work costs more; times in seconds.
 pub struct Cost {
@@ -154,56 +154,76 @@ impl Tax {
     }
 }
 
+impl Part {
+    fn line(&self) -> String {
+        let Self { work, probe, runs, each } = self;
+        format!("| {work} | `{probe}` | {runs:.2} | {:.0} |", each * 1e9)
+    }
+}
+
 impl Found {
-    /// Writes the tables into the page.
-    pub fn write(&self, page: &Path) -> Result<()> {
-        marks::write(page, COMMAND, &self.text()?)
+    /// Writes what was found into the page, in the place of the table with this name.
+    pub fn write(&self, page: &Path, table: &str) -> Result<()> {
+        marks::write(page, &format!("{COMMAND} {table}"), &self.text()?)
     }
 
     fn text(&self) -> Result<String> {
         let mut text = String::new();
-        let pairs = self.costs.first().map_or(0, |cost| cost.ratio.count);
-        writeln!(text, "Medians of {pairs} pairs, and where they lie with 95 %.\n")?;
-        writeln!(
-            text,
-            "| pgbench | transactions/s without | with, as a share | while another is watched | p50 longer, µs | p99 longer, µs | \
-             processor per transaction more, µs | while another is watched | poolwatch's share of a processor, % | MiB |"
-        )?;
-        writeln!(text, "|{}", "---|".repeat(10))?;
-        for cost in &self.costs {
-            writeln!(text, "{}", cost.line())?;
+        let mut pairs = BTreeSet::new();
+        pairs.extend(self.costs.iter().map(|cost| cost.ratio.count));
+        pairs.extend(self.webs.iter().map(|web| web.mean.count));
+        pairs.extend(self.taxes.iter().map(|tax| tax.more.count));
+        let pairs: Vec<String> = pairs.iter().map(usize::to_string).collect();
+        writeln!(text, "Medians of {} pairs, and where they lie with 95 %.", pairs.join(" or "))?;
+        rows(&mut text, &COSTS, self.costs.iter().map(Cost::line))?;
+        rows(&mut text, &WEBS, self.webs.iter().map(Web::line))?;
+        rows(&mut text, &TAXES, self.taxes.iter().map(Tax::line))?;
+        rows(&mut text, &VERDICTS, verdict::verdicts(self).iter().map(verdict::Verdict::line))?;
+        if !self.parts.is_empty() {
+            writeln!(
+                text,
+                "\nTime in the probes, as the kernel counts it, without the way into those in libraries:"
+            )?;
         }
-        writeln!(
-            text,
-            "\n| web service | requests/s without | processor per request without, µs | more, µs | mean longer, µs | p50 longer, µs | \
-             p99 longer, µs | poolwatch's share of a processor, % |\n|{}",
-            "---|".repeat(8)
-        )?;
-        for web in &self.webs {
-            writeln!(text, "{}", web.line())?;
-        }
-        writeln!(
-            text,
-            "\n| probes | a system call of another process | without, ns | more, ns |\n|---|---|---|---|"
-        )?;
-        for tax in &self.taxes {
-            writeln!(text, "{}", tax.line())?;
-        }
-        writeln!(text, "\n| what is asked | measured | verdict |\n|---|---|---|")?;
-        for verdict in verdict::verdicts(self) {
-            writeln!(text, "{}", verdict.line())?;
-        }
-        writeln!(
-            text,
-            "\nTime in the probes, as the kernel counts it, without the way into those in libraries:\n"
-        )?;
-        writeln!(
-            text,
-            "| work | probe | times per transaction, client and server | ns each time |\n|---|---|---|---|"
-        )?;
-        for Part { work, probe, runs, each } in &self.parts {
-            writeln!(text, "| {work} | `{probe}` | {runs:.2} | {:.0} |", each * 1e9)?;
-        }
+        rows(&mut text, &PARTS, self.parts.iter().map(Part::line))?;
         Ok(text)
     }
 }
+
+/// A table with this head; none without a row.
+fn rows(text: &mut String, head: &[&str], lines: impl Iterator<Item = String>) -> Result<()> {
+    let lines: Vec<String> = lines.collect();
+    if !lines.is_empty() {
+        writeln!(text, "\n| {} |\n|{}", head.join(" | "), "---|".repeat(head.len()))?;
+    }
+    for line in lines {
+        writeln!(text, "{line}")?;
+    }
+    Ok(())
+}
+
+const COSTS: [&str; 10] = [
+    "pgbench",
+    "transactions/s without",
+    "with, as a share",
+    "while another is watched",
+    "p50 longer, µs",
+    "p99 longer, µs",
+    "processor per transaction more, µs",
+    "while another is watched",
+    "poolwatch's share of a processor, %",
+    "MiB",
+];
+const WEBS: [&str; 8] = [
+    "web service",
+    "requests/s without",
+    "processor per request without, µs",
+    "more, µs",
+    "mean longer, µs",
+    "p50 longer, µs",
+    "p99 longer, µs",
+    "poolwatch's share of a processor, %",
+];
+const TAXES: [&str; 4] = ["probes", "a system call of another process", "without, ns", "more, ns"];
+const VERDICTS: [&str; 3] = ["what is asked", "measured", "verdict"];
+const PARTS: [&str; 4] = ["work", "probe", "times per transaction, client and server", "ns each time"];

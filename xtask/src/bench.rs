@@ -44,7 +44,8 @@ pub enum What {
         /// Install system packages without asking.
         #[arg(long)]
         yes: bool,
-        /// What to hand to the measurement, such as `--pairs 3 --seconds 2`.
+        /// What to hand to the measurement: `--table tls` makes that table alone (`pgbench`, `tls`, `web`, `calls`), `--pairs 3
+        /// --seconds 2` a shorter run and no table.
         #[arg(last = true)]
         arguments: Vec<String>,
     },
@@ -74,9 +75,9 @@ fn scale(yes: bool, arguments: &[String]) -> Result<()> {
     measured(scale.arg("scale"), arguments)
 }
 
-/// Measures; a part of it makes no table.
+/// Measures; a part of a table makes none.
 fn measured(measuring: &mut Command, arguments: &[String]) -> Result<()> {
-    if arguments.is_empty() {
+    if arguments.is_empty() || matches!(arguments, [table, _] if table == "--table") {
         measuring.arg("--page").arg(place::root().join(PAGE));
     }
     command::run(measuring.args(arguments))

@@ -57,6 +57,8 @@ const LOST: f64 = 10.0;
 /// Share of demands that cannot be counted, from which what is told of the others is trusted half: each of them may
 /// stand for many.
 const UNCOUNTED: f64 = 0.05;
+/// Share of demands of which the borrowing is recognised where nothing stands in the way.
+const MOST: f64 = 0.7;
 /// How fast the trust goes where what varies before a wait comes near to the wait itself: half is left where
 /// it is 0.55 of it.
 const MIXED_UP: f64 = 1.5;
@@ -99,7 +101,8 @@ impl Waits {
             Method::Causal => {
                 self.routes.linked().sqrt() * self.steadiness(mean) * self.grounds(mean) * agreement
             }
-            Method::Demand | Method::DemandBlind => self.steadiness(mean) * self.grounds(mean) * agreement,
+            Method::Demand => self.recognised() * self.steadiness(mean) * self.grounds(mean) * agreement,
+            Method::DemandBlind => self.steadiness(mean) * self.grounds(mean) * agreement,
         };
         let whole = if method == Method::Nothing { 1.0 } else { 1.0 - LOST * self.loss };
         let counted = match method {
@@ -115,6 +118,11 @@ impl Waits {
     fn steadiness(&mut self, mean: f64) -> f64 {
         let varies = self.routes.unsteadiness() / mean.max(SHORT);
         1.0 / (1.0 + varies + MIXED_UP * varies * varies)
+    }
+
+    /// 1 where the borrowings of most demands were recognised: of the others it is taken for usual when they began to wait.
+    fn recognised(&self) -> f64 {
+        (self.routes.linked() / MOST).min(1.0)
     }
 
     /// Close to 1 where the usual time before a borrowing is known well enough for waits so long.
