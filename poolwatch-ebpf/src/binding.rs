@@ -11,7 +11,7 @@ use crate::{
     kernel::{self, Caller},
     maps::{self, CONNECTIONS, INSIDE, OBJECTS, SPEAKERS},
     plain::{self, Inside},
-    queue, secured,
+    queue, secured, speaking,
 };
 
 /// An object of a TLS library.
@@ -48,22 +48,36 @@ pub struct Bound {
 pub struct Speaker {
     /// The library's object.
     pub object: Object,
+    /// The one that takes it, where that is another than hands it over.
+    pub writer: Object,
     /// Socket calls since it last handed over or took plaintext, that were not made by it.
     pub silent: u32,
     /// 1 = the library uses the socket itself.
     pub own: u32,
+    /// What is known of moves: [`speaking::STAYS`], `MOVED` or `UNHEARD`.
+    pub moved: u32,
+    /// Makes the padding visible.
+    pub reserved: u32,
 }
 
+/// No object.
+const NOBODY: Object = Object { address: 0, pid: 0, reserved: 0 };
+/// What a map's new entry begins with lies outside the small stack.
+static NOBODY_SPEAKS: Speaker =
+    Speaker { object: NOBODY, writer: NOBODY, silent: 0, own: 0, moved: 0, reserved: 0 };
+/// Of an object that was just met.
+pub static UNKNOWN: Bound = Bound { socket: 0, candidate: 0, votes: 0, misses: 0, calls: 0 };
 /// Plaintext handed over so often without a hint: it is nobody's that is watched.
 const CALLS: u32 = 64;
-/// Calls on a socket without plaintext, after which its object is not the one that was known: of a library that
-/// makes them itself, and of one that is handed memory.
+/// Calls on a socket without plaintext, after which its object is not the one that was known: of a library that is handed
+/// memory, where a record may come in many pieces, and of one that makes the calls itself.
 const SILENT: [u32; 2] = [64, 3];
-/// A socket call on an encrypted connection.
+/// A socket call on an encrypted connection. True when an object that has moved wrote what it sends, and its thread still has that
+/// to be looked at.
 #[inline(always)]
-pub unsafe fn called(c: &mut Connection, sk: u64, receives: bool, length: u64, caller: Caller) {
+pub unsafe fn called(c: &mut Connection, sk: u64, receives: bool, length: u64, caller: Caller) -> bool {
     if c.secured != by::TLS as u8 {
-        return;
+        return false;
     }
     let thread = kernel::thread();
     let bits = filter::standing_of((thread >> 32) as u32);
@@ -71,7 +85,7 @@ pub unsafe fn called(c: &mut Connection, sk: u64, receives: bool, length: u64, c
         if c.plain != 0 {
             unsafe { part(c) };
         }
-        return;
+        return false;
     }
     if c.told == 0 {
         unsafe { emit::open(c, sk, kernel::now()) };
@@ -80,15 +94,21 @@ pub unsafe fn called(c: &mut Connection, sk: u64, receives: bool, length: u64, c
         unsafe {
             (*inside).met = c.socket;
             if c.plain == 0 || (*inside).socket == c.socket {
-                return;
+                return false;
             }
         }
     }
     if c.plain != 0 {
-        unsafe { silent(c) };
-    } else if receives && bits & standing::GO == 0 {
-        hearing::hear(c.socket, thread, length);
+        return unsafe { silent(c, receives, length) };
     }
+    if bits & standing::GO == 0 {
+        if receives {
+            hearing::hear(c.socket, thread, length);
+        } else {
+            speaking::sends(c.socket, thread, length);
+        }
+    }
+    false
 }
 
 /// The library's call in which a socket call is made. Go keeps the goroutine in its register through system calls.
@@ -101,16 +121,21 @@ fn inside(bits: u32, thread: u64, caller: Caller) -> Option<*mut Inside> {
     INSIDE.get_ptr_mut(thread)
 }
 
-/// Nothing was heard of its object at this call. One that has left without a word is not waited for.
+/// Nothing was heard of its object at this call. One that has left without a word is not waited for. True as above.
 #[inline(always)]
-unsafe fn silent(c: &mut Connection) {
-    let Some(speaker) = SPEAKERS.get_ptr_mut(c.socket) else { return };
-    unsafe {
-        (*speaker).silent += 1;
-        if (*speaker).silent > SILENT[((*speaker).own & 1) as usize] {
-            part(c);
-        }
+unsafe fn silent(c: &mut Connection, receives: bool, length: u64) -> bool {
+    let Some(speaker) = SPEAKERS.get_ptr_mut(c.socket) else { return false };
+    let speaker = unsafe { &mut *speaker };
+    speaker.silent += 1;
+    if speaker.silent > SILENT[(speaker.own & 1) as usize] {
+        unsafe { part(c) };
+    } else if speaker.writer.pid != 0 && !receives {
+        return speaking::plain_moves(c.socket, length) != 0;
+    } else if speaker.moved != speaking::STAYS && receives {
+        speaker.moved = speaking::UNHEARD;
+        hearing::hear(c.socket, kernel::thread(), length);
     }
+    false
 }
 
 /// An object gave no hint; after many it is passed by.
@@ -139,11 +164,13 @@ pub unsafe fn bind(
     if c.secured != by::TLS as u8 || c.told == 0 || c.plain != 0 {
         return None;
     }
-    let speaker = Speaker { object, silent: 0, own: own as u32 };
-    if SPEAKERS.insert(socket, speaker, 0).is_err() {
+    if SPEAKERS.insert(socket, &NOBODY_SPEAKS, 0).is_err() {
         maps::count(Counter::ConnectionsFull);
         return None;
     }
+    let speaker = unsafe { &mut *SPEAKERS.get_ptr_mut(socket)? };
+    speaker.object = object;
+    speaker.own = own as u32;
     unsafe {
         (*bound).socket = socket;
         (*bound).candidate = 0;
@@ -152,6 +179,20 @@ pub unsafe fn bind(
         emit::plain(c, kernel::now());
     }
     Some(connection)
+}
+
+/// What its connection sends is written by another object than is bound to it already.
+#[inline(always)]
+pub fn bind_writer(writer: &Object, socket: u64) {
+    let Some(speaker) = SPEAKERS.get_ptr_mut(socket) else { return };
+    if OBJECTS.insert(writer, &UNKNOWN, 0).is_ok()
+        && let Some(bound) = OBJECTS.get_ptr_mut(writer)
+    {
+        unsafe {
+            (*bound).socket = socket;
+            (*speaker).writer = *writer;
+        }
+    }
 }
 
 /// What was taken from the records is not to be mixed with what the messages say.
@@ -197,10 +238,19 @@ pub unsafe fn part(c: &mut Connection) {
 #[inline(always)]
 pub fn forget(c: &mut Connection) {
     let Some(speaker) = SPEAKERS.get_ptr(c.socket) else { return };
-    let object = unsafe { (*speaker).object };
+    let speaker = unsafe { &*speaker };
+    release(&speaker.object, c.socket);
+    if speaker.writer.pid != 0 {
+        release(&speaker.writer, c.socket);
+    }
     let _ = SPEAKERS.remove(c.socket);
+}
+
+/// The object is not this connection's any more.
+#[inline(always)]
+pub fn release(object: &Object, socket: u64) {
     if let Some(bound) = OBJECTS.get_ptr(object)
-        && unsafe { (*bound).socket } == c.socket
+        && unsafe { (*bound).socket } == socket
     {
         let _ = OBJECTS.remove(object);
     }

@@ -77,13 +77,15 @@ pub unsafe fn overheard(object: Object, bound: *mut Bound, length: u64, begins: 
         let _ = HEARD.remove(thread);
         return unsafe { miss(bound) };
     }
-    if h.several != 0 || (h.plain == 0 && !begins) {
+    if (h.several != 0 && !first) || (h.plain == 0 && !begins) {
         let _ = HEARD.remove(thread);
         return 0;
     }
     h.object = object.address;
     h.plain += length;
-    if !is_deciphered(h.length, h.plain) && !is_deciphered(h.last, h.plain) {
+    // Where others came before, as handshakes do, the first answer must be what came last.
+    let whole = h.several == 0 && is_deciphered(h.length, h.plain);
+    if !whole && !is_deciphered(h.last, h.plain) {
         return 0;
     }
     let socket = h.socket;
@@ -112,7 +114,7 @@ unsafe fn miss(bound: *mut Bound) -> u64 {
 
 /// So many bytes of records can be so many of plaintext.
 #[inline(always)]
-fn is_deciphered(records: u64, plain: u64) -> bool {
+pub fn is_deciphered(records: u64, plain: u64) -> bool {
     if records <= plain {
         return false;
     }

@@ -6,6 +6,7 @@
 use poolwatch_ebpf::wire::{Counter, Inbound, call, family, protocol, side, standing};
 
 use crate::{
+    asking::asks,
     demand,
     ending::is_reset,
     kernel::{self, Caller},
@@ -13,18 +14,11 @@ use crate::{
     payload,
     route::{Head, is_upper},
     stranger::{self, Mark, Way},
+    streams,
     traffic::PEEK,
     turn,
 };
 
-/// Types of TLS records.
-mod record {
-    pub const CHANGE_CIPHER_SPEC: u8 = 0x14;
-    pub const APPLICATION_DATA: u8 = 0x17;
-}
-/// Bytes of a TLS record's header, and of a whole ChangeCipherSpec.
-const RECORD_HEADER: u32 = 5;
-const CHANGE_CIPHER_SPEC: u32 = 6;
 /// Bytes of a status line up to its status.
 const STATUS: usize = 12;
 
@@ -65,6 +59,9 @@ pub unsafe fn read(
         if i.side == side::OTHER || (i.began != 0 && i.first == 0) {
             return None;
         }
+        if i.protocol == protocol::HTTP2 {
+            return unsafe { read_streams(i, socket, sk, result as u64, caller) };
+        }
         first = i.first;
     }
     let of = kernel::family(sk);
@@ -79,12 +76,38 @@ pub unsafe fn read(
     };
     let i = unsafe { &mut *inbound };
     if i.side == side::OTHER {
-        None
-    } else if i.began == 0 {
-        unsafe { begin(i, bits, socket, head, route) }
-    } else {
-        unsafe { reread(i, bits, socket, head, route) }
+        return None;
     }
+    if i.began == 0 {
+        unsafe { begin(i, bits, socket, head, route) };
+    } else {
+        unsafe { reread(i, bits, socket, head, route) };
+    }
+    if i.protocol == protocol::HTTP2 {
+        return unsafe { read_streams(i, socket, sk, result as u64, caller) };
+    }
+    None
+}
+
+/// Bytes were read from a socket with streams. Where they cannot be followed, it is told that demands are there.
+#[inline(always)]
+unsafe fn read_streams(i: &mut Inbound, socket: u64, sk: u64, length: u64, caller: Caller) -> Option<()> {
+    if streams::streams_read(socket, kernel::number(sk), length, caller.address()) == 0 {
+        unsafe { lose(i, socket) };
+    }
+    None
+}
+
+/// Demands on this socket cannot be told apart.
+#[inline(always)]
+unsafe fn lose(i: &mut Inbound, socket: u64) {
+    i.pid = kernel::pid();
+    i.thread = kernel::thread() as u32;
+    i.began = kernel::now();
+    i.turn = turn::of(i.thread);
+    unsafe { demand::asked(i, socket, None) };
+    streams::streams_end(socket);
+    give_up(i);
 }
 
 /// Whose end it is, by the socket itself. Where that does not say it, since it is older than the process's first
@@ -137,102 +160,66 @@ unsafe fn remember(socket: u64, sk: u64, of: u16, which: u8) -> Option<*mut Inbo
 
 /// Perhaps a demand begins.
 #[inline(always)]
-unsafe fn begin(i: &mut Inbound, bits: *mut u32, socket: u64, head: &Head, route: Option<u32>) -> Option<()> {
+unsafe fn begin(i: &mut Inbound, bits: *mut u32, socket: u64, head: &Head, route: Option<u32>) {
     if i.protocol == protocol::UNKNOWN {
         i.protocol = if head.is_query() { protocol::POSTGRES } else { head.protocol() };
     } else if i.protocol == protocol::POSTGRES && head.is_record() {
         i.protocol = protocol::TLS;
     }
+    if i.protocol == protocol::HTTP2 {
+        return unsafe {
+            begin_streams(i, bits, socket, if head.is_preface() { streams::PREFACE } else { 0 })
+        };
+    }
     if !asks(i, head) {
-        return None;
+        return;
     }
     i.pid = kernel::pid();
     i.thread = kernel::thread() as u32;
     i.first = if head.length == 1 && i.protocol == protocol::HTTP { head.bytes[0] } else { 0 };
     i.began = kernel::now();
     if i.side == side::UNDECIDED {
-        return None;
+        return;
     }
     unsafe { *bits |= standing::SERVES };
     i.turn = turn::asked(i.thread, i.pid, socket);
     unsafe { demand::asked(i, socket, route) };
-    if i.protocol == protocol::HTTP2 {
-        give_up(i);
-    }
-    Some(())
 }
 
-/// These first bytes ask for something.
+/// Streams begin behind so many bytes of what was read.
 #[inline(always)]
-fn asks(i: &mut Inbound, head: &Head) -> bool {
-    let first = head.bytes[0];
-    if head.length == 0 {
-        return true;
-    }
-    match i.protocol {
-        // Else the rest of a body that was answered before it was read.
-        protocol::HTTP => is_upper(first),
-        // Neither the start nor the end of a connection, nor what a request is followed by.
-        protocol::POSTGRES => is_upper(first) && first != b'X',
-        protocol::TLS => asks_by_record(i, head),
-        _ => true,
-    }
-}
-
-/// Application data asks, but for what follows ChangeCipherSpec: that is the end of the handshake.
-#[inline(always)]
-fn asks_by_record(i: &mut Inbound, head: &Head) -> bool {
-    let last = i.record;
-    i.record = 0;
-    // What follows a header that was read alone is its body.
-    if last != 0 && last != record::CHANGE_CIPHER_SPEC {
-        return false;
-    }
-    let kind = head.bytes[0];
-    let alone = head.length == RECORD_HEADER;
-    if kind == record::CHANGE_CIPHER_SPEC && head.length <= CHANGE_CIPHER_SPEC {
-        i.record = kind;
-    } else if last == record::CHANGE_CIPHER_SPEC && head.length == 1 {
-        // The one byte of a ChangeCipherSpec.
-        i.record = last;
-        return false;
-    } else if alone && (kind != record::APPLICATION_DATA || last != 0) {
-        i.record = record::APPLICATION_DATA;
-    }
-    kind == record::APPLICATION_DATA && last == 0
+unsafe fn begin_streams(i: &mut Inbound, bits: *mut u32, socket: u64, behind: u32) {
+    unsafe { *bits |= standing::SERVES };
+    i.protocol = protocol::HTTP2;
+    i.side = side::ACCEPTED;
+    i.began = 0;
+    i.first = 0;
+    // Without room for it the walk says so.
+    streams::begin(socket, behind);
 }
 
 /// The rest of a request of which a single byte was read: some servers read one to see whether more comes.
 #[inline(always)]
-unsafe fn reread(
-    i: &mut Inbound,
-    bits: *mut u32,
-    socket: u64,
-    head: &Head,
-    route: Option<u32>,
-) -> Option<()> {
+unsafe fn reread(i: &mut Inbound, bits: *mut u32, socket: u64, head: &Head, route: Option<u32>) {
     i.first = 0;
+    if head.protocol() == protocol::HTTP2 {
+        // The byte that came first was told as a demand, where it was known whose end this is.
+        if i.side == side::ACCEPTED {
+            unsafe { finish(i, socket, false) };
+        }
+        return unsafe { begin_streams(i, bits, socket, streams::PREFACE - 1) };
+    }
     if i.side == side::UNDECIDED {
         if route.is_none() {
-            give_up(i);
-            return None;
+            return give_up(i);
         }
         i.side = side::ACCEPTED;
         unsafe { *bits |= standing::SERVES };
         i.turn = turn::asked(i.thread, i.pid, socket);
     }
-    let many = head.protocol() == protocol::HTTP2;
-    if many {
-        i.protocol = protocol::HTTP2;
-    }
-    if many || route.is_some() {
+    if route.is_some() {
         unsafe { demand::asked(i, socket, route) };
     }
-    if many {
-        unsafe { finish(i, socket, false) };
-        give_up(i);
-    }
-    Some(())
 }
 
 /// No demand will ever be seen on it. A UNIX socket's end is to be.
@@ -262,6 +249,12 @@ pub unsafe fn wrote(inbound: *mut Inbound, socket: u64, sk: u64, result: i64, ca
     let i = unsafe { &mut *inbound };
     if result <= 0 {
         return unsafe { unix_ended(i, socket, result, caller) };
+    }
+    if i.protocol == protocol::HTTP2 {
+        if streams::streams_written(socket, kernel::number(sk), result as u64, caller.address()) == 0 {
+            unsafe { lose(i, socket) };
+        }
+        return None;
     }
     if i.began == 0 {
         return None;
@@ -345,6 +338,9 @@ pub unsafe fn closed(socket: u64) -> Option<()> {
 unsafe fn end(i: &mut Inbound, socket: u64) {
     if i.began != 0 && i.side == side::ACCEPTED {
         unsafe { finish(i, socket, false) };
+    }
+    if i.protocol == protocol::HTTP2 {
+        streams::streams_end(socket);
     }
     let _ = INBOUND.remove(socket);
 }

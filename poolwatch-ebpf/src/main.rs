@@ -6,6 +6,7 @@
 #![no_main]
 #![allow(clippy::missing_safety_doc, reason = "every function here runs under the kernel's verifier")]
 
+mod asking;
 mod binding;
 mod capture;
 mod demand;
@@ -19,6 +20,7 @@ mod inbound;
 mod kernel;
 mod maps;
 mod messages;
+mod offered;
 mod opening;
 mod payload;
 mod plain;
@@ -31,7 +33,9 @@ mod route;
 mod said;
 mod sealed;
 mod secured;
+mod speaking;
 mod stranger;
+mod streams;
 mod traffic;
 mod turn;
 mod walk;

@@ -13,8 +13,11 @@ use poolwatch_ebpf::wire::{
 use crate::{
     binding::{Bound, Object, Speaker},
     hearing::Heard,
+    offered::Offered,
     plain::Inside,
     route::Head,
+    speaking::Writer,
+    streams::Streams,
     walk::Walk,
 };
 
@@ -73,6 +76,10 @@ pub static DEEP: HashMap<Deep, Waiting, 65_536, LAZY> = HashMap::new();
 #[btf_map]
 pub static INBOUND: HashMap<u64, Inbound, 32_768, LAZY> = HashMap::new();
 
+/// Those of them on which HTTP/2 is spoken; an entry leaves with its socket. What does not fit counts as `InboundFull`.
+#[btf_map]
+pub static STREAMS: HashMap<u64, Streams, 32_768, LAZY> = HashMap::new();
+
 /// Threads that read a demand, or waited for input while that was counted; an entry leaves with its thread.
 /// What does not fit counts as `ThreadsFull`.
 #[btf_map]
@@ -95,6 +102,18 @@ pub static SPEAKERS: HashMap<u64, Speaker, 32_768, LAZY> = HashMap::new();
 /// What threads received on encrypted connections and nobody is known to have deciphered.
 #[btf_map]
 pub static HEARD: LruHashMap<u64, Heard, 1_024> = LruHashMap::new();
+
+/// What threads had encrypted that they did not send yet, by objects that are not bound.
+#[btf_map]
+pub static SAID: LruHashMap<u64, Inside, 1_024> = LruHashMap::new();
+
+/// Who writes what connections send that are not bound yet, by socket; an entry leaves when its connection is bound.
+#[btf_map]
+pub static WRITERS: LruHashMap<u64, Writer, 1_024> = LruHashMap::new();
+
+/// Plaintext that a library shows a thread, who has not taken it yet.
+#[btf_map]
+pub static OFFERED: LruHashMap<u64, Offered, 1_024> = LruHashMap::new();
 
 /// StartupMessages of objects that are not bound yet. One that is missed leaves its connection without names.
 #[btf_map]
@@ -195,6 +214,8 @@ pub static OFFSETS: Offsets = Offsets {
     registers_second_of_go: 0,
     registers_third_of_go: 0,
     registers_goroutine: 0,
+    registers_stack: 0,
+    registers_flags: 0,
     sk_shutdown: 0,
     tcp_copied: 0,
     task_flags: 0,

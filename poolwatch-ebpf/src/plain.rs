@@ -6,10 +6,10 @@
 use poolwatch_ebpf::wire::{Connection, Counter, RequestKind, STARTUP_LEN, Startup, phase, standing};
 
 use crate::{
-    binding::{self, Bound, Object},
+    binding::{self, Object},
     emit, filter, frame, hearing, kernel,
-    maps::{self, CHUNKS, CONNECTIONS, EMPTY_STARTUP, INSIDE, OBJECTS, SPOKEN},
-    messages, opening, queue, resync,
+    maps::{self, CHUNKS, CONNECTIONS, EMPTY_STARTUP, HEARD, INSIDE, OBJECTS, SPOKEN},
+    messages, opening, queue, resync, speaking,
     walk::Walk,
 };
 
@@ -31,10 +31,25 @@ pub struct Inside {
     pub met: u64,
     /// Most bytes.
     pub most: u64,
+    /// Address of the `struct iovec`s that plaintext is taken from, of which the buffer is the first; 0 = it is the buffer.
+    pub vector: u64,
+    /// How many.
+    pub vectors: u64,
     /// 1 = plaintext is handed over by it, else taken.
     pub receives: u32,
-    /// Makes the padding visible.
-    pub reserved: u32,
+    /// 1 = its library reads and writes by two objects, see `speaking.rs`.
+    pub apart: u32,
+}
+
+/// What a call is passed.
+#[derive(Clone, Copy)]
+pub struct Passes {
+    /// See [`Inside`].
+    pub buffer: u64,
+    pub most: u64,
+    pub count: u64,
+    pub receives: bool,
+    pub apart: bool,
 }
 
 /// Who calls a library: a thread, or in Go a goroutine, which may return on another thread.
@@ -47,7 +62,8 @@ pub fn caller_in_go(goroutine: u64) -> u64 {
 
 /// The library is called.
 #[inline(always)]
-pub fn enter(caller: u64, object: Object, buffer: u64, most: u64, count: u64, receives: bool) {
+pub fn enter(caller: u64, object: Object, passes: Passes) {
+    let Passes { buffer, most, count, receives, apart } = passes;
     let mut socket = 0;
     if let Some(bound) = OBJECTS.get_ptr(object) {
         let bound = unsafe { &*bound };
@@ -55,6 +71,9 @@ pub fn enter(caller: u64, object: Object, buffer: u64, most: u64, count: u64, re
             return;
         }
         socket = bound.socket;
+    } else if apart && receives && HEARD.get_ptr(caller).is_none() {
+        // Nothing came that it could hand over; others that the library serves pay no more than this.
+        return;
     }
     let inside = Inside {
         object: object.address,
@@ -64,11 +83,25 @@ pub fn enter(caller: u64, object: Object, buffer: u64, most: u64, count: u64, re
         socket,
         met: 0,
         most,
+        vector: 0,
+        vectors: 0,
         receives: receives as u32,
-        reserved: 0,
+        apart: apart as u32,
     };
     if INSIDE.insert(caller, inside, 0).is_err() {
         maps::count(Counter::ThreadsFull);
+    }
+}
+
+/// The call that the thread is in takes plaintext from so many `struct iovec`s.
+#[inline(always)]
+pub fn gathers(caller: u64, vector: u64, vectors: u64) {
+    if let Some(inside) = INSIDE.get_ptr_mut(caller) {
+        unsafe {
+            (*inside).vector = vector;
+            (*inside).vectors = vectors;
+            (*inside).most = u32::MAX as u64;
+        }
     }
 }
 
@@ -110,14 +143,23 @@ unsafe fn end(caller: u64, inside: &Inside, result: u64) -> Option<()> {
 unsafe fn frame(connection: *mut Connection, inside: &Inside, length: u64) -> Option<()> {
     let chunk = CHUNKS.get_ptr_mut(0)?.cast::<u8>();
     let walk = Walk::begin(0, 0)?;
-    walk.at = inside.buffer;
-    walk.end = inside.buffer + length;
+    if inside.vectors == 0 {
+        walk.at = inside.buffer;
+        walk.end = inside.buffer + length;
+    } else {
+        walk.vector = inside.vector;
+        walk.vectors = inside.vectors;
+        walk.left = length;
+    }
     let c = unsafe { &mut *connection };
     c.last = walk.now;
     if inside.receives == 0 {
         walk.started = inside.began;
         c.pid = kernel::pid();
         c.sender = kernel::thread();
+        if inside.apart != 0 {
+            unsafe { speaking::goes_on(c) };
+        }
         return unsafe { messages::sent(connection, walk, chunk, length as u32) };
     }
     c.reader = kernel::thread() as u32;
@@ -144,7 +186,12 @@ unsafe fn connection_of(caller: u64, inside: &Inside, length: u64) -> Option<*mu
         // Another object is at its place, or the connection is over.
         let _ = OBJECTS.remove(object);
     }
-    if plain_meets(caller, length) == 0 {
+    let met = if inside.apart == 0 {
+        plain_meets(caller, length)
+    } else {
+        speaking::plain_meets_half(caller, length)
+    };
+    if met == 0 {
         return None;
     }
     CONNECTIONS.get_ptr_mut(unsafe { (*OBJECTS.get_ptr(object)?).socket })
@@ -160,20 +207,33 @@ pub extern "C" fn plain_meets(caller: u64, length: u64) -> i32 {
     unsafe { meet(binding::object_of(inside), inside, length).is_some() as i32 }
 }
 
-/// Looks whether an object that is not bound belongs to a connection.
+/// The first bytes of plaintext.
 #[inline(always)]
-unsafe fn meet(object: Object, inside: &Inside, length: u64) -> Option<*mut Connection> {
+pub fn head_of(inside: &Inside, length: u64) -> Option<[u8; 8]> {
     let mut head = [0u8; 8];
     let take = if length < 8 { length } else { 8 };
     if !unsafe { kernel::copy_user(head.as_mut_ptr(), take as u32, inside.buffer) } {
         maps::count(Counter::PayloadUnread);
         return None;
     }
+    Some(head)
+}
+
+/// It is a StartupMessage, whole or its first part.
+#[inline(always)]
+pub fn is_startup(inside: &Inside, head: &[u8; 8], length: u64) -> bool {
+    inside.receives == 0 && length >= 8 && opening::is_startup(*head, 8)
+}
+
+/// Looks whether an object that is not bound belongs to a connection.
+#[inline(always)]
+unsafe fn meet(object: Object, inside: &Inside, length: u64) -> Option<*mut Connection> {
+    let head = head_of(inside, length)?;
     if OBJECTS.get_ptr(object).is_none() {
-        let _ = OBJECTS.insert(object, Bound { socket: 0, candidate: 0, votes: 0, misses: 0, calls: 0 }, 0);
+        let _ = OBJECTS.insert(object, &binding::UNKNOWN, 0);
     }
     let bound = OBJECTS.get_ptr_mut(object)?;
-    let startup = inside.receives == 0 && length >= 8 && opening::is_startup(head, 8);
+    let startup = is_startup(inside, &head, length);
     let begins = startup || begins(&head, length, inside.receives != 0);
     if inside.met != 0 {
         if !begins {
@@ -212,13 +272,13 @@ unsafe fn meet(object: Object, inside: &Inside, length: u64) -> Option<*mut Conn
 
 /// The connection has not sent a StartupMessage that was seen.
 #[inline(always)]
-fn is_opening(socket: u64) -> bool {
+pub fn is_opening(socket: u64) -> bool {
     CONNECTIONS.get_ptr(socket).is_some_and(|connection| unsafe { (*connection).phase } == phase::STARTUP)
 }
 
 /// A message begins with these bytes.
 #[inline(always)]
-fn begins(head: &[u8; 8], length: u64, server: bool) -> bool {
+pub fn begins(head: &[u8; 8], length: u64, server: bool) -> bool {
     let said = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
     let known = if server { frame::is_server(head[0]) } else { frame::is_client(head[0]) };
     // Longer ones are data of which nobody knows whether they begin here.
@@ -227,7 +287,7 @@ fn begins(head: &[u8; 8], length: u64, server: bool) -> bool {
 
 /// Keeps the StartupMessage of an object until it is bound.
 #[inline(always)]
-unsafe fn keep(object: Object, inside: &Inside, length: u64) {
+pub unsafe fn keep(object: Object, inside: &Inside, length: u64) {
     const HALF: u64 = STARTUP_LEN as u64 / 2;
     let Some(empty) = EMPTY_STARTUP.get_ptr(0) else { return };
     if SPOKEN.insert(object, unsafe { &*empty }, 0).is_err() {
@@ -247,7 +307,7 @@ unsafe fn keep(object: Object, inside: &Inside, length: u64) {
 
 /// The StartupMessage that was kept is this connection's; `unanswered` = what is seen next answers it.
 #[inline(always)]
-unsafe fn opened(c: &mut Connection, spoken: &mut Startup, unanswered: bool) {
+pub unsafe fn opened(c: &mut Connection, spoken: &mut Startup, unanswered: bool) {
     let sent = spoken.header.time;
     c.phase = phase::MESSAGES;
     c.startup_len = spoken.declared;

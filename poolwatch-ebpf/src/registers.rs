@@ -107,6 +107,27 @@ impl Registers {
     }
 }
 
+/// Both registers of a result that takes two: x86-64 has the second where the third argument was, arm64 where the second was.
+#[inline(always)]
+pub fn results(registers: u64) -> [u64; 2] {
+    let first = read(registers + offset!(registers_result) as u64, 0);
+    let passed = Registers { address: registers, words: read(registers + offset!(registers) as u64, [0; 4]) };
+    [first, if Registers::split() { passed.second() } else { passed.third() }]
+}
+
+/// Where the stack of a thread of the observed process ends.
+#[inline(always)]
+pub fn stack(registers: u64) -> u64 {
+    read(registers + offset!(registers_stack) as u64, 0)
+}
+
+/// The last comparison's operands were equal, on x86-64.
+#[inline(always)]
+pub fn is_zero(registers: u64) -> bool {
+    const ZERO: u64 = 1 << 6;
+    read(registers + offset!(registers_flags) as u64, 0_u64) & ZERO != 0
+}
+
 /// What was passed to a C function that a thread of the observed process is entering.
 #[derive(Clone, Copy)]
 pub struct Passed(Registers);

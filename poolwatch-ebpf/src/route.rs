@@ -109,8 +109,7 @@ impl Head {
         if self.length == 0 {
             return protocol::OTHER;
         }
-        // `PRI * HTTP/2.0`, see RFC 9113, section 3.4.
-        if self.length > 4 && b[0] == b'P' && b[1] == b'R' && b[2] == b'I' && b[3] == b' ' && b[4] == b'*' {
+        if self.is_preface() {
             return protocol::HTTP2;
         }
         if self.method != 0 || (self.length == 1 && is_upper(b[0])) {
@@ -122,7 +121,32 @@ impl Head {
         if self.is_record() {
             return protocol::TLS;
         }
-        protocol::OTHER
+        if self.is_frame() { protocol::HTTP2 } else { protocol::OTHER }
+    }
+
+    /// `PRI * HTTP/2.0`, see RFC 9113, section 3.4.
+    #[inline(always)]
+    pub fn is_preface(&self) -> bool {
+        let b = &self.bytes;
+        self.length > 4 && b[0] == b'P' && b[1] == b'R' && b[2] == b'I' && b[3] == b' ' && b[4] == b'*'
+    }
+
+    /// A frame of HTTP/2 that may come first where the preface was not seen: HEADERS with their end, or WINDOW_UPDATE or PING of a
+    /// whole connection. See RFC 9113, section 6.
+    #[inline(always)]
+    fn is_frame(&self) -> bool {
+        let b = &self.bytes;
+        if self.length < 9 || b[0] != 0 {
+            return false;
+        }
+        let (length, stream) =
+            ((b[1] as u32) << 8 | b[2] as u32, u32::from_be_bytes([b[5], b[6], b[7], b[8]]));
+        match b[3] {
+            1 => length > 0 && b[4] & 4 != 0 && b[4] & !0x2d == 0 && stream & 1 == 1 && stream >> 31 == 0,
+            6 => length == 8 && b[4] < 2 && stream == 0,
+            8 => length == 4 && b[4] == 0 && stream == 0,
+            _ => false,
+        }
     }
 
     /// A packet that a connection to PostgreSQL begins with: its length, and a version or code.

@@ -6,7 +6,7 @@ use crate::{
     binding, emit, ending, frame, inbound,
     kernel::{self, Caller, Registers},
     maps::{self, CHUNKS, CONNECTIONS},
-    messages, opening, payload, resync, ring, sealed, secured,
+    messages, opening, payload, resync, ring, sealed, secured, speaking,
     stranger::{self, Mark, Way},
     walk::Walk,
 };
@@ -42,11 +42,9 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
         if c.in_vain != 0 {
             listen_again(c);
         }
-        if c.secured != 0 {
-            binding::called(c, sk, false, result as u64, caller);
-            if c.plain != 0 {
-                return None;
-            }
+        let moved = c.secured != 0 && binding::called(c, sk, false, result as u64, caller);
+        if c.secured != 0 && c.plain != 0 && !moved {
+            return None;
         }
         if c.secured == 0 && c.midstream != 0 && c.ready == 0 {
             let (sk, length) = (kernel::number(sk), result as u64);
@@ -54,7 +52,7 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
                 return None;
             }
         }
-        if c.secured != 0 {
+        if c.secured != 0 && !moved {
             let (sk, length) = (kernel::number(sk), result as u64);
             let moved = sealed::records_sent(socket, sk, length, messages, caller.address());
             if moved != 0 {
@@ -65,12 +63,14 @@ pub unsafe fn sent(socket: u64, sk: u64, result: i64, messages: u64, caller: Cal
         let chunk = CHUNKS.get_ptr_mut(0)?.cast::<u8>();
         let walk = Walk::begin(sk, result as u64)?;
         walk.started = start_of(c, sk, walk.now);
-        let registers = caller.registers();
         c.last = walk.now;
-        if !point(walk, c, registers, messages, false, true) {
+        let mut length = result as u32;
+        if moved {
+            length = speaking::point(walk)?;
+        } else if !point(walk, c, caller.registers(), messages, false, true) {
             return None;
         }
-        messages::sent(connection, walk, chunk, result as u32)
+        messages::sent(connection, walk, chunk, length)
     }
 }
 

@@ -49,14 +49,15 @@ pub struct Run {
     pub used: f64,
 }
 
-/// A server with pgbench's tables, which speaks TLS to those that want it, in the group of what is measured.
-pub fn serve(directory: &Path) -> Result<(Server, Group)> {
+/// A server with pgbench's tables, which speaks TLS to those that want it, in the group of what is measured. It ends before
+/// the group, which is empty then.
+pub fn serve(directory: &Path) -> Result<(Group, Server)> {
+    let group = Group::new("application")?;
     let server = Server::start_with(&certificate::settings(directory)?)?;
     server.database(DATABASE)?;
     server.bench_tables("postgres", DATABASE)?;
-    let group = Group::new("application")?;
     group.add(server.pid())?;
-    Ok((server, group))
+    Ok((group, server))
 }
 
 impl Work {
@@ -125,11 +126,12 @@ fn latencies(directory: &Path) -> Result<[f64; 3]> {
     }
     took.sort_by(f64::total_cmp);
     let mean = took.iter().sum::<f64>() / took.len() as f64;
-    Ok([mean, quantile(&took, 0.5)?, quantile(&took, 0.99)?].map(|microseconds| microseconds / 1e6))
+    Ok([mean, quantile_of_whole(&took, 0.5)?, quantile_of_whole(&took, 0.99)?]
+        .map(|microseconds| microseconds / 1e6))
 }
 
 /// Of values that were cut to whole ones: equal values are spread evenly over what was cut to them.
-pub fn quantile(sorted: &[f64], share: f64) -> Result<f64> {
+pub fn quantile_of_whole(sorted: &[f64], share: f64) -> Result<f64> {
     let rank = share * sorted.len() as f64;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank within the values")]
     let value = *sorted.get(rank as usize).context("no transaction was logged")?;
@@ -145,7 +147,7 @@ mod tests {
     #[test]
     fn equal_values_are_spread() {
         let values = [10.0, 11.0, 11.0, 11.0, 11.0, 12.0];
-        assert!((quantile(&values, 0.5).unwrap() - 11.5).abs() < 1e-9);
-        assert!(quantile(&[], 0.5).is_err());
+        assert!((quantile_of_whole(&values, 0.5).unwrap() - 11.5).abs() < 1e-9);
+        assert!(quantile_of_whole(&[], 0.5).is_err());
     }
 }

@@ -197,7 +197,7 @@ fn overhead(arguments: Vec<String>) -> Result<()> {
         return Ok(());
     }
     let scratch = place::scratch()?;
-    let (server, group) = bench::serve(scratch.path())?;
+    let (group, server) = bench::serve(scratch.path())?;
     let wanted = |table: &&str| options.table.as_deref().is_none_or(|only| only == *table);
     for table in TABLES.into_iter().filter(wanted) {
         let found = match table {

@@ -1,10 +1,13 @@
 //! poolwatch beside what is measured: absent, watching it, or watching somebody else.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result};
 use aya::programs::{ProgramInfo, loaded_programs};
-use poolwatch_tests::{agent::Agent, process::TERMINATE};
+use poolwatch_tests::{
+    agent::Agent,
+    process::{Process, TERMINATE},
+};
 
 use crate::group::Group;
 
@@ -46,13 +49,15 @@ pub fn beside<T>(mode: Mode, options: &[&str], work: impl FnOnce() -> Result<T>)
     if mode == Mode::Off {
         return Ok((work()?, Used::default()));
     }
-    let own = std::process::id().to_string();
+    // None of this process's own: whoever watches that watches its children, too.
+    let other = Process::start("sleep", Command::new("sleep").arg("infinity"))?;
+    let pid = other.pid().to_string();
     let mut arguments = options.to_vec();
     if mode == Mode::Other {
-        arguments.extend(["--pid", &own]);
+        arguments.extend(["--pid", &pid]);
     }
-    let mut agent = Agent::start(&arguments)?;
     let group = Group::new("agent")?;
+    let mut agent = Agent::start(&arguments)?;
     group.add(agent.pid())?;
     let before = group.used()?;
     let done = work()?;

@@ -7,6 +7,7 @@ use poolwatch_tests::{
     place,
     postgres::Server,
     truth::{
+        books::quantile,
         load::{Arrivals, Load, Target},
         mix::Mix,
         rig::{Rig, Running, USER},
@@ -17,7 +18,7 @@ use poolwatch_tests::{
 
 use crate::{
     TLS,
-    bench::{quantile, tls_name, tls_options},
+    bench::{tls_name, tls_options},
     group::Group,
     pairs::Median,
     table,
@@ -104,13 +105,14 @@ impl Work {
         let used = group.used()?.saturating_sub(before).as_secs_f64();
         answers.took.sort_by(f64::total_cmp);
         let (took, good) = (&answers.took, answers.took.len() as f64);
+        let within = |share| quantile(took, share).context("no request was answered");
         Ok(Run {
             count: good,
             per_second: good / seconds,
             failed: 1.0 - good / answers.total() as f64,
             mean: took.iter().sum::<f64>() / good,
-            p50: quantile(took, 0.5)?,
-            p99: quantile(took, 0.99)?,
+            p50: within(0.5)?,
+            p99: within(0.99)?,
             used,
         })
     }
@@ -128,13 +130,14 @@ impl Work {
     /// Measures it in pairs; every other time in the other order.
     pub fn measure(&self, pairs: u32, seconds: u32) -> Result<table::Web> {
         let scratch = place::scratch()?;
+        // Empty once the server and the service have ended.
+        let group = Group::new("service")?;
         let server = Server::start_with(&certificate::settings(scratch.path())?)?;
         server.role(USER)?;
         let plan = self.plan();
         let options = tls_options(self.tls);
         let mut rig = Running::start(&plan, &server)?;
         plan.warm(&mut rig)?;
-        let group = Group::new("service")?;
         group.add(server.pid())?;
         group.add(rig.pid())?;
         let mut turns = Vec::new();

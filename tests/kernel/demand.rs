@@ -239,6 +239,42 @@ fn interim_responses_streams_and_other_protocols() -> Result<()> {
     Ok(())
 }
 
+/// A frame of HTTP/2 whose bytes are all below 128.
+fn frame(kind: u8, flags: u8, stream: u8, body: &str) -> String {
+    let head = [0, 0, u8::try_from(body.len()).unwrap_or(0), kind, flags, 0, 0, 0, stream];
+    head.into_iter().map(char::from).chain(body.chars()).collect()
+}
+
+#[test]
+fn each_stream_of_http_2_is_a_demand() -> Result<()> {
+    const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
+    const SETTINGS: u8 = 4;
+    need!(Feature::Probes, Feature::Postgres, Feature::Python);
+    for tier in ["sock", "syscall"] {
+        let (_server, recorder, asking) = scene(&["--probes", tier])?;
+        let mut many = connect(&asking)?;
+        // What it answers are six bytes in all, no whole head of a frame.
+        let begin = format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{}", frame(SETTINGS, 0, 0, ""));
+        ask(&mut many, &begin, "ok")?;
+        let asked = [1, 3, 5, 5].map(|stream| frame(HEADERS, 5, stream, "anything")).concat();
+        // In the middle of a head.
+        let (first, rest) = asked.split_at_checked(asked.len() - 17 - 12).context("a frame and more")?;
+        ask(&mut many, first, "ok")?;
+        ask(&mut many, &format!("{rest}{}", frame(RST_STREAM, 0, 3, "left")), "ok")?;
+        drop(many);
+        clock::pause(Duration::from_millis(300));
+        let story = recorder.stop()?;
+        let streams: Vec<_> =
+            story.asked.iter().filter(|asked| asked.demand.protocol == Protocol::Stream).collect();
+        println!("{tier}: {streams:#?}");
+        ensure!(streams.len() == 3 && story.asked.len() == 3, "three streams: {:#?}", story.asked);
+        let given_up = |asked: &&&Asked| asked.served.is_some_and(|served| served.turn.is_none());
+        ensure!(streams.iter().filter(given_up).count() == 3, "nobody answered one: {streams:#?}");
+    }
+    Ok(())
+}
+
 #[test]
 fn connections_that_are_older_than_the_agent_are_known_by_what_they_ask() -> Result<()> {
     need!(Feature::Probes, Feature::Postgres, Feature::Python);

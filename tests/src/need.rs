@@ -38,6 +38,8 @@ pub enum Feature {
     GoLinked,
     /// The program of `apps/go` that encrypts, which set-up builds, with and without its symbols.
     GoTls,
+    /// Python with pg8000, and GnuTLS of the system.
+    GnuTls,
     /// ruby with its package pg.
     RubyPg,
     /// php with `pdo_pgsql`.
@@ -130,6 +132,7 @@ pub fn lack(feature: Feature) -> Option<String> {
         Feature::GoLinked => lack_built("go/pie/wire_pq")
             .or_else(|| lack_built("go/external/wire_pq"))
             .or_else(|| lack_program("strip")),
+        Feature::GnuTls => lack_python("import ctypes, pg8000; ctypes.CDLL('libgnutls.so.30')"),
         Feature::GoTls => lack_built("go/tls_pgx").or_else(|| lack_built("go/stripped/tls_pgx")),
         Feature::RubyPg => lack_answer("ruby", &["-e", "require 'pg'"]),
         Feature::PhpPgsql => lack_answer("php", &["-r", "exit(extension_loaded('pdo_pgsql') ? 0 : 1);"]),

@@ -122,6 +122,7 @@ macro_rules! rigs {
 rigs! {
     node_pg_notes_what_it_counts: Rig::NodePg,
     sqlalchemy_notes_what_it_counts: Rig::SqlAlchemy,
+    sqlalchemy_behind_an_event_loop_notes_what_it_counts: Rig::Workers,
     hikari_notes_what_it_counts: Rig::Hikari,
     asyncpg_notes_what_it_counts: Rig::Asyncpg,
     database_sql_notes_what_it_counts: Rig::GoSql,

@@ -54,10 +54,12 @@ runs! {
     waits_of_node_pg_on_b: Rig::NodePg, Mix::B, CLEAR;
     waits_of_sqlalchemy_on_a: Rig::SqlAlchemy, Mix::A, CLEAR;
     waits_of_sqlalchemy_on_b: Rig::SqlAlchemy, Mix::B, CLEAR;
+    waits_of_workers_on_a: Rig::Workers, Mix::A, CLEAR;
     waits_of_asyncpg_on_a: Rig::Asyncpg, Mix::A, CLEAR;
     waits_of_asyncpg_on_b: Rig::Asyncpg, Mix::B, CLEAR;
     waits_of_database_sql_on_a: Rig::GoSql, Mix::A, CLEAR;
     waits_of_pgxpool_on_b: Rig::PgxPool, Mix::B, CLEAR;
     waits_of_asyncpg_on_a_by_turns: Rig::Asyncpg, Mix::A, ENCRYPTED;
     waits_of_node_pg_on_b_by_turns: Rig::NodePg, Mix::B, ENCRYPTED;
+    waits_of_sqlx_on_b_by_turns: Rig::Sqlx, Mix::B, ENCRYPTED;
 }

@@ -1,5 +1,5 @@
 //! Functions of Go programs: what is found in a file is what Go's own disassembler shows of it, also when the
-//! program's symbols were stripped, and however it was linked.
+//! program's symbols were stripped, and however it was linked. And of Rust's, which have names only while they are not stripped.
 
 use std::{
     fs::{self, File},
@@ -8,8 +8,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use poolwatch::discover::symbols::{Function, Unfound, go_functions};
-use poolwatch_tests::{need, need::Feature, place};
+use poolwatch::discover::symbols::{Function, Unfound, go_functions, rust_functions};
+use poolwatch_tests::{clock, need, need::Feature, place};
 
 const BORROW: &str = "database/sql.(*DB).conn";
 const ACQUIRE: &str = "github.com/jackc/puddle/v2.(*Pool[...]).Acquire";
@@ -70,6 +70,11 @@ fn each_return_that_the_disassembler_shows_is_found() -> Result<()> {
         ensure!(function.returns == expected, "{name}: {:x?} instead of {expected:x?}", function.returns);
         ensure!(!expected.is_empty(), "{name}: the disassembler shows returns");
         ensure!(function.goroutine_in_register, "{name}: Go since 1.17 has its goroutine in a register");
+        ensure!(function.exits.len() == expected.len(), "{name}: each return is seen somewhere");
+        let stepped = function.exits.iter().filter(|exit| expected.contains(&exit.at)).count();
+        println!("{name}: {stepped} of them only on the return itself");
+        // Where what is returned is a call's own result, there is no other place.
+        ensure!(stepped == usize::from(wanted == ACQUIRE), "{name}: {:x?}", function.exits);
         // The file has that code at that place.
         let file = fs::read(&path)?;
         for instruction in &instructions {
@@ -113,6 +118,37 @@ fn what_is_no_program_of_go_is_told_as_such() -> Result<()> {
         if let Ok(found) = go_functions(&File::open(&cut)?, &[BORROW]) {
             ensure!(found == [find(&program("wire_pq")?, BORROW)?], "{part}/40: {found:?}");
         }
+    }
+    Ok(())
+}
+
+/// Found in it, by name, and how long that took in milliseconds.
+fn found_in_rust(path: &Path) -> Result<(Vec<String>, u64)> {
+    let wanted = ["PlaintextSink::write", "Reader as std::io::Read::read", "Reader::into_first_chunk"];
+    let began = clock::monotonic();
+    let found = rust_functions(&File::open(path)?, "rustls::conn::", &wanted)?;
+    let took = u64::try_from((clock::monotonic() - began) / 1_000_000)?;
+    Ok((found.into_iter().map(|door| door.name).collect(), took))
+}
+
+#[test]
+fn rust_has_its_functions_until_it_is_stripped() -> Result<()> {
+    need!(Feature::GoLinked);
+    let directory = place::scratch()?;
+    let stripped = directory.path().join("stripped");
+    for (name, reads) in [
+        ("poolwatch-tls-sqlx", "Reader as std::io::Read::read"),
+        ("poolwatch-tls-tokio-postgres", "Reader::into_first_chunk"),
+    ] {
+        let path = place::built(name)?;
+        let (found, took) = found_in_rust(&path)?;
+        println!("{name}: {found:?}, {} bytes in {took} ms", fs::metadata(&path)?.len());
+        for wanted in [reads, "PlaintextSink::write"] {
+            ensure!(found.iter().any(|name| name == wanted), "{name} has no {wanted}");
+        }
+        let status = Command::new("strip").arg("--strip-all").arg("-o").arg(&stripped).arg(&path).status()?;
+        ensure!(status.success(), "strip {name}");
+        ensure!(found_in_rust(&stripped)?.0.is_empty(), "{name} is stripped");
     }
     Ok(())
 }

@@ -1,17 +1,18 @@
-//! Where a pool's own library, in Go, lends a connection: on the function's first instruction and on each of its
-//! returns. Attached in the processes that are looked at, only while they are.
+//! Where a pool's own library, in Go, lends a connection: behind the function's entry, and before each of its
+//! returns, as the agent found places that cost little. Attached in the processes that are looked at, only while they are.
 //!
 //! Go passes arguments and results in registers, the receiver and the first result in the same one, and keeps the
 //! goroutine in another. A stack that must grow enters a function twice: the later time counts.
 //! Source: <https://github.com/golang/go/blob/go1.26.0/src/cmd/compile/abi-internal.md#amd64-architecture>.
 
-use aya_ebpf::{EbpfContext, macros::uprobe, programs::ProbeContext};
-use poolwatch_ebpf::wire::{Borrow, Kind, borrowing, standing};
+use aya_ebpf::{EbpfContext, helpers::generated as raw, macros::uprobe, programs::ProbeContext};
+use poolwatch_ebpf::wire::{Borrow, Counter, Kind, borrowing, exit, standing};
 
 use crate::{
     emit::{header, reserve, wake},
     filter, kernel,
-    maps::offset,
+    maps::{self, offset},
+    registers::{is_zero, stack},
 };
 
 /// `database/sql.(*DB).conn`, `puddle.(*Pool[T]).Acquire`: begins.
@@ -22,13 +23,41 @@ pub fn borrower_asks(context: ProbeContext) -> u32 {
     0
 }
 
-/// It returns: a connection, or nil and an error.
+/// It returns: a connection, or nil and an error. The probe's cookie says how that shows at its place.
 #[uprobe]
 pub fn borrower_answered(context: ProbeContext) -> u32 {
     let registers = context.as_ptr() as u64;
-    let outcome = if first(registers) == 0 { borrowing::REFUSED } else { borrowing::GRANTED };
-    unsafe { tell(registers, outcome, 0) };
+    let cookie = unsafe { raw::bpf_get_attach_cookie(context.as_ptr()) };
+    let leaves = match cookie & exit::WHEN {
+        exit::ZERO => is_zero(registers),
+        exit::NOT_ZERO => !is_zero(registers),
+        _ => true,
+    };
+    if leaves {
+        let outcome = if left_with(registers, cookie) == 0 { borrowing::REFUSED } else { borrowing::GRANTED };
+        unsafe { tell(registers, outcome, 0) };
+    }
     0
+}
+
+/// The first result, which is not in its register yet where the probe does not stand on the return itself.
+#[inline(always)]
+fn left_with(registers: u64, cookie: u64) -> u64 {
+    match cookie & exit::WITH {
+        exit::NIL => 0,
+        exit::STACK => {
+            let mut result = 0_u64;
+            let at = stack(registers) + (cookie >> exit::DISTANCE);
+            // Most get something.
+            let read = unsafe { kernel::copy_user((&raw mut result).cast(), size_of::<u64>() as u32, at) };
+            if !read {
+                maps::count(Counter::PayloadUnread);
+                return 1;
+            }
+            result
+        }
+        _ => first(registers),
+    }
 }
 
 /// The first argument or result.

@@ -4,6 +4,7 @@ mod borrow;
 mod call;
 mod plain;
 mod process;
+mod rust;
 mod sock;
 mod state;
 mod wait;

@@ -1,6 +1,7 @@
 //! A TLS library's functions that take and hand over plaintext: where they are entered, with their arguments still in
 //! registers, and where they return. Attached only in processes that hold an encrypted connection to PostgreSQL.
-//! Source: <https://docs.openssl.org/3.0/man3/SSL_read/>, <https://docs.openssl.org/3.0/man3/SSL_write/>.
+//! Source: <https://docs.openssl.org/3.0/man3/SSL_read/>, <https://docs.openssl.org/3.0/man3/SSL_write/>,
+//! <https://gnutls.org/manual/html_node/Core-TLS-API.html>.
 
 use aya_ebpf::{
     EbpfContext,
@@ -12,11 +13,11 @@ use crate::{
     binding::{self, Object},
     kernel,
     maps::offset,
-    plain,
+    plain::{self, Passes},
     registers::Passed,
 };
 
-/// `int SSL_read(SSL *ssl, void *buf, int num)`
+/// `int SSL_read(SSL *ssl, void *buf, int num)`, `ssize_t gnutls_record_recv(gnutls_session_t session, void *data, size_t size)`
 #[uprobe]
 pub fn plain_read(context: ProbeContext) -> u32 {
     enter(context.as_ptr() as u64, true, false)
@@ -28,7 +29,8 @@ pub fn plain_read_ex(context: ProbeContext) -> u32 {
     enter(context.as_ptr() as u64, true, true)
 }
 
-/// `int SSL_write(SSL *ssl, const void *buf, int num)`
+/// `int SSL_write(SSL *ssl, const void *buf, int num)`,
+/// `ssize_t gnutls_record_send(gnutls_session_t session, const void *data, size_t size)`
 #[uprobe]
 pub fn plain_write(context: ProbeContext) -> u32 {
     enter(context.as_ptr() as u64, false, false)
@@ -54,7 +56,7 @@ pub fn plain_returned(context: RetProbeContext) -> u32 {
     0
 }
 
-/// `void SSL_free(SSL *ssl)`
+/// `void SSL_free(SSL *ssl)`, `void gnutls_deinit(gnutls_session_t session)`
 #[uprobe]
 pub fn plain_freed(context: ProbeContext) -> u32 {
     let passed = Passed::at(context.as_ptr() as u64);
@@ -88,7 +90,8 @@ fn enter_in_go(registers: u64, receives: bool) -> u32 {
     let object = Object { address: result(registers), pid: kernel::pid(), reserved: 0 };
     let buffer = kernel::read(registers + offset!(registers_second_of_go) as u64, 0);
     let most = kernel::read(registers + offset!(registers_third_of_go) as u64, 0);
-    plain::enter(plain::caller_in_go(goroutine(registers)), object, buffer, most, 0, receives);
+    let passes = Passes { buffer, most, count: 0, receives, apart: false };
+    plain::enter(plain::caller_in_go(goroutine(registers)), object, passes);
     0
 }
 
@@ -108,7 +111,8 @@ fn enter(registers: u64, receives: bool, counted: bool) -> u32 {
     // An `int` in a register: its upper half is anybody's.
     let most = if counted { passed.third() } else { passed.third() as u32 as u64 };
     let count = if counted { passed.fourth() } else { 0 };
-    plain::enter(kernel::thread(), object(&passed), passed.second(), most, count, receives);
+    let passes = Passes { buffer: passed.second(), most, count, receives, apart: false };
+    plain::enter(kernel::thread(), object(&passed), passes);
     0
 }
 

@@ -12,6 +12,26 @@ pub mod borrowing {
     pub const REFUSED: u32 = 3;
 }
 
+/// The cookie of a probe where such a function is left: when it is left by there, with what, and where on the stack.
+pub mod exit {
+    /// Bits that say when; none of them: whoever passes leaves.
+    pub const WHEN: u64 = 3;
+    /// If the zero flag is set.
+    pub const ZERO: u64 = 1;
+    /// If it is not.
+    pub const NOT_ZERO: u64 = 2;
+    /// Bits that say with what.
+    pub const WITH: u64 = 3 << 2;
+    /// What the register of the first result holds.
+    pub const REGISTER: u64 = 0;
+    /// Nil.
+    pub const NIL: u64 = 1 << 2;
+    /// What lies on the stack.
+    pub const STACK: u64 = 2 << 2;
+    /// Where the distance from the stack's lowest address begins, in bytes.
+    pub const DISTANCE: u32 = 32;
+}
+
 /// Written of functions in the library of a process that is looked at.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]

@@ -8,7 +8,7 @@ pub mod protocol {
     pub const UNKNOWN: u8 = 0;
     /// HTTP/1.
     pub const HTTP: u8 = 1;
-    /// HTTP/2, by its preface.
+    /// HTTP/2, whose streams cannot be followed.
     pub const HTTP2: u8 = 2;
     /// PostgreSQL: the process is a pooler.
     pub const POSTGRES: u8 = 3;
@@ -16,13 +16,15 @@ pub mod protocol {
     pub const TLS: u8 = 4;
     /// Any other.
     pub const OTHER: u8 = 5;
+    /// One stream of HTTP/2.
+    pub const STREAM: u8 = 6;
 }
 
 /// The first bytes after the last response were read; written again once the route is readable.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Demand {
-    /// `time` is when they were read; `pid` is the process that read them.
+    /// `time` is when they were read; `pid` is the process that read them. The number of a stream stands above its `socket`'s.
     pub header: Header,
     /// Waits for input that the thread began before.
     pub turn: u64,

@@ -25,7 +25,7 @@ mod thread;
 
 pub use self::{
     begun::Begun,
-    borrow::{Borrow, borrowing},
+    borrow::{Borrow, borrowing, exit},
     close::{Close, ended_by},
     connect::ConnectFailed,
     connection::{Connection, Deep, HEAD, Half, IN_VAIN, QUEUE, Waiting, phase},
@@ -35,7 +35,7 @@ pub use self::{
     header::{Header, Kind, Record},
     inbound::{Inbound, side},
     message::{Message, NAMES_LEN, PIECE_LEN, TEXT_LEN, most_told},
-    name::{NAME_LEN, NAME_SEED, add_to_name, finish_name, name_hash},
+    name::{NAME_LEN, NAME_SEED, UNNAMED, add_to_name, finish_name, name_hash},
     open::{Open, UNIX_PATH_LEN},
     parked::{Parked, parking},
     process::{Exec, Exit, Fork},

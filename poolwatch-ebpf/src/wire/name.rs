@@ -9,6 +9,9 @@ pub const NAME_LEN: usize = 64;
 /// What a hash begins with.
 pub const NAME_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// The number of the empty name, which every driver uses.
+pub const UNNAMED: u64 = finish_name(add_to_name(NAME_SEED, 0).0);
+
 /// Adds the next eight bytes of a name, the first one lowest. True when a NUL was among them; what
 /// stands behind it does not count.
 #[inline(always)]
@@ -58,6 +61,7 @@ mod tests {
             assert!(seen.insert(name_hash(name.as_bytes())), "{name}");
         }
         assert!(seen.insert(name_hash(b"")));
+        assert_eq!(name_hash(b""), UNNAMED);
     }
 
     #[test]

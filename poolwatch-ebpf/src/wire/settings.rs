@@ -78,6 +78,10 @@ pub struct Offsets {
     pub registers_third_of_go: u32,
     /// `pt_regs`: the register in which Go keeps the goroutine
     pub registers_goroutine: u32,
+    /// `pt_regs`: the register with the end of the stack
+    pub registers_stack: u32,
+    /// Of the flags.
+    pub registers_flags: u32,
     /// `sock.sk_shutdown`
     pub sk_shutdown: u32,
     /// `tcp_sock.copied_seq`
@@ -165,4 +169,4 @@ pub mod standing {
 // SAFETY: repr(C), only integers, no padding.
 unsafe impl aya::Pod for Offsets {}
 
-const _: () = assert!(size_of::<Offsets>() == 43 * 4);
+const _: () = assert!(size_of::<Offsets>() == 45 * 4);

@@ -9,10 +9,10 @@ use crate::{
     discover::{
         Lookup,
         library::{self, Found},
-        symbols::Function,
+        symbols::{self, Function, If, Left},
     },
     event::{Event, Time},
-    probes::{Evidence, Place},
+    probes::{Evidence, Exit, Place},
 };
 
 /// Processes in whose library probes are attached, and since when each is calm.
@@ -76,7 +76,7 @@ impl Watcher {
             return;
         }
         let began = clock::now();
-        let places: Vec<Place<'_>> = found.lenders.iter().map(place).collect();
+        let places: Vec<Place> = found.lenders.iter().map(place).collect();
         match self.pressure.evidence.attach_to(pid, &places) {
             Ok(true) => {
                 let at = clock::now();
@@ -95,6 +95,19 @@ impl Watcher {
     }
 }
 
-fn place(function: &Function) -> Place<'_> {
-    Place { entry: function.entry, returns: &function.returns }
+fn place(function: &Function) -> Place {
+    Place { passed: function.passed, exits: function.exits.iter().map(exit).collect() }
+}
+
+fn exit(found: &symbols::Exit) -> Exit {
+    let exit = match found.with {
+        Left::Register => Exit::with_register(found.at),
+        Left::Nil => Exit::with_nil(found.at),
+        Left::Stack(distance) => Exit::with_stack(found.at, distance),
+    };
+    match found.when {
+        If::Always => exit,
+        If::Zero => exit.only_if(true),
+        If::NotZero => exit.only_if(false),
+    }
 }

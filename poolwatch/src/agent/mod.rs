@@ -247,27 +247,27 @@ impl Agent {
     }
 
     fn drain(&mut self) -> Result<()> {
-        loop {
-            let more = self.watcher.drain(&mut self.events);
-            self.tell()?;
-            if !more {
-                break;
-            }
-        }
+        let Self { watcher, told, recording, events, .. } = self;
+        while watcher.drain(events, |events| tell(events, told, recording.as_mut()))? {}
         self.watcher.press(&self.told.pressed(), &mut self.events);
         self.watcher.read_plain(&mut self.events);
         self.tell()
     }
 
     fn tell(&mut self) -> Result<()> {
-        for event in self.events.drain(..) {
-            if let Some(recording) = &mut self.recording {
-                recording.write(&event).context("cannot write the recording")?;
-            }
-            self.told.tell(&event);
-        }
-        Ok(())
+        tell(&mut self.events, &mut self.told, self.recording.as_mut())
     }
+}
+
+fn tell(events: &mut Vec<Event>, told: &mut Told, mut recording: Option<&mut Writer<File>>) -> Result<()> {
+    for event in &*events {
+        if let Some(recording) = &mut recording {
+            recording.write(event).context("cannot write the recording")?;
+        }
+        told.tell(event);
+    }
+    events.clear();
+    Ok(())
 }
 
 fn begin_recording(path: &Path, export: &ExportSettings, settings: &Settings) -> Result<Writer<File>> {

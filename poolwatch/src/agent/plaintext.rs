@@ -13,7 +13,7 @@ use crate::{
     discover::{
         Lookup, library,
         symbols::Door,
-        tls::{self, DOORS, Found, Library},
+        tls::{self, Found, Library, WAYS},
     },
     event::{Event, SECOND, SocketId, Time},
     probes::{Evidence, Gate},
@@ -157,9 +157,11 @@ fn gates(library: &Library) -> (&Path, Vec<Gate<'_>>) {
 }
 
 fn gate(door: &Door) -> Option<Gate<'_>> {
-    let (_, probe, done) = DOORS.iter().find(|(name, ..)| *name == door.name)?;
-    // What is freed returns nothing.
-    let frees = *probe == "plain_freed";
-    let (returns, caught) = if frees { (&[][..], None) } else { (&door.returns[..], door.caught) };
-    Some(Gate { probe, done, entry: door.entry, returns, caught })
+    let way = WAYS.iter().find(|way| way.function == door.name)?;
+    let entered = way.entered.map(|probe| (probe, door.entry));
+    let Some([done, returned]) = way.done else {
+        return Some(Gate { entered, done: "", returns: &[], caught: None });
+    };
+    let caught = door.caught.map(|at| (returned, at));
+    Some(Gate { entered, done, returns: &door.returns, caught })
 }

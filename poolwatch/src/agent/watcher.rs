@@ -25,6 +25,9 @@ use crate::{
 /// Ports whose failed connects are told, those of the user included: the kernel's map holds so many.
 const PORTS: usize = 256;
 
+/// Events that are told at once.
+const PORTION: usize = 256;
+
 /// What is seen of the machine.
 pub struct Watcher {
     pub(super) intake: Intake,
@@ -166,8 +169,16 @@ impl Watcher {
         before.filter(|process| discover::started(process.pid) == Some(process.started)).unwrap_or(found)
     }
 
-    /// Takes all that the ring holds. True when more is left.
-    pub fn drain(&mut self, events: &mut Vec<Event>) -> bool {
+    /// Takes all that the ring holds, and tells what it means in portions that stay in the processor's cache. True when more
+    /// is left.
+    ///
+    /// # Errors
+    /// What telling fails with.
+    pub fn drain(
+        &mut self,
+        events: &mut Vec<Event>,
+        mut tell: impl FnMut(&mut Vec<Event>) -> Result<()>,
+    ) -> Result<bool> {
         if let Some(show) = &mut self.log {
             show();
         }
@@ -176,9 +187,13 @@ impl Watcher {
         let more = self.intake.drain(&mut sightings);
         for sighting in sightings.drain(..) {
             self.take(sighting, events);
+            if events.len() >= PORTION {
+                tell(events)?;
+            }
         }
         self.sightings = sightings;
-        more
+        tell(events)?;
+        Ok(more)
     }
 
     pub(super) fn see(&mut self, sighting: Sighting, events: &mut Vec<Event>) {

@@ -2,7 +2,8 @@
 //!
 //! A process comes in, files and places in them go out. Libraries bear any name and may be part of the program itself, so
 //! whatever is mapped to be executed is asked for the functions by their own names. That is answered later, by a thread of its
-//! own, which remembers what it found in each file.
+//! own, which remembers what it found in each file. Programs in Rust have rustls in them, and its names only while they are not
+//! stripped.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -17,23 +18,65 @@ use super::{
     Lookup,
     library::{ProgramId, identity},
     process,
-    symbols::{Door, Function, doors, go_functions},
+    symbols::{Door, Function, Unfound, doors, go_functions, rust_functions},
 };
 
-/// Functions of OpenSSL, and of all that look like it, and of Go's own library, with the probes at their entry and end.
-pub const DOORS: [(&str, &str, &str); 7] = [
-    ("SSL_read", "plain_read", "plain_done"),
-    ("SSL_read_ex", "plain_read_ex", "plain_done"),
-    ("SSL_write", "plain_write", "plain_done"),
-    ("SSL_write_ex", "plain_write_ex", "plain_done"),
-    ("SSL_free", "plain_freed", "plain_done"),
-    (GO[0], "plain_go_read", "plain_go_done"),
-    (GO[1], "plain_go_write", "plain_go_done"),
+/// A function that takes or hands over plaintext, and the probes that are set at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// Its name, in Rust the part of it that all versions have in common.
+    pub function: &'static str,
+    /// At its entry.
+    pub entered: Option<&'static str>,
+    /// Where its result stands, and the same by the address that it returns to.
+    pub done: Option<[&'static str; 2]>,
+}
+
+const C: Option<[&str; 2]> = Some(["plain_done", "plain_returned"]);
+const RUST: Option<[&str; 2]> = Some(["plain_rust_done", "plain_rust_returned"]);
+const SHOWN: Option<[&str; 2]> = Some(["plain_rust_shown", "plain_rust_shown_returned"]);
+/// Go's stacks move: nothing is caught by the address that it returns to.
+const IN_GO: Option<[&str; 2]> = Some(["plain_go_done", ""]);
+
+/// Functions of OpenSSL, and of all that look like it, of GnuTLS, of Go's own library, and of rustls.
+pub const WAYS: [Way; 15] = [
+    Way { function: "SSL_read", entered: Some("plain_read"), done: C },
+    Way { function: "SSL_read_ex", entered: Some("plain_read_ex"), done: C },
+    Way { function: "SSL_write", entered: Some("plain_write"), done: C },
+    Way { function: "SSL_write_ex", entered: Some("plain_write_ex"), done: C },
+    Way { function: "SSL_free", entered: Some("plain_freed"), done: None },
+    Way { function: "gnutls_record_recv", entered: Some("plain_read"), done: C },
+    Way { function: "gnutls_record_send", entered: Some("plain_write"), done: C },
+    Way { function: "gnutls_deinit", entered: Some("plain_freed"), done: None },
+    Way { function: GO[0], entered: Some("plain_go_read"), done: IN_GO },
+    Way { function: GO[1], entered: Some("plain_go_write"), done: IN_GO },
+    Way { function: RUSTLS[0], entered: Some("plain_rust_write"), done: RUST },
+    Way { function: RUSTLS[1], entered: Some("plain_rust_gather"), done: RUST },
+    Way { function: RUSTLS[2], entered: Some("plain_rust_read"), done: RUST },
+    Way { function: RUSTLS[3], entered: None, done: SHOWN },
+    Way { function: RUSTLS[4], entered: Some("plain_rust_consume"), done: None },
 ];
-/// Functions without which a library is of no use here.
-const NEEDED: [&str; 2] = ["SSL_read", "SSL_write"];
+/// Functions without which a library is of no use here: all of one of these.
+const NEEDED: [&[&str]; 4] = [
+    &["SSL_read", "SSL_write"],
+    &["gnutls_record_recv", "gnutls_record_send"],
+    &[RUSTLS[0], RUSTLS[2]],
+    &[RUSTLS[0], RUSTLS[3], RUSTLS[4]],
+];
 /// Source: <https://github.com/golang/go/blob/go1.26.0/src/crypto/tls/conn.go>.
 const GO: [&str; 2] = ["crypto/tls.(*Conn).Read", "crypto/tls.(*Conn).Write"];
+/// What writes is one for all that a program may call: a `Writer` hands on to it. It reads by `Reader::read`, which copies, or by
+/// the two others; `fill_buf` is the first of them.
+/// Source: <https://github.com/rustls/rustls/blob/v/0.23.46/rustls/src/conn.rs>.
+const RUSTLS: [&str; 5] = [
+    "PlaintextSink::write",
+    "PlaintextSink::write_vectored",
+    "Reader as std::io::Read::read",
+    "Reader::into_first_chunk",
+    "Reader as std::io::BufRead::consume",
+];
+/// Where they stand; older versions have no deeper one.
+const MODULE: &str = "rustls::conn::";
 /// Files that are remembered; with one more, all are forgotten.
 const FILES: usize = 4096;
 /// Mapped files that are looked at in one process.
@@ -109,15 +152,24 @@ fn open(pid: u32, map: &MemoryMap) -> Option<(PathBuf, File)> {
 }
 
 fn find(path: &Path, file: &File) -> Vec<Door> {
-    let names: Vec<&str> = DOORS.iter().map(|(name, ..)| *name).collect();
-    match doors(file, &names) {
-        Ok(doors) if NEEDED.iter().all(|needed| doors.iter().any(|door| door.name == *needed)) => doors,
-        Ok(_) => in_go(file),
-        Err(reason) => {
-            tracing::debug!(path = %path.display(), %reason, "no functions of a TLS library");
-            Vec::new()
-        }
-    }
+    let found = in_c(file).map(|found| if found.is_empty() { in_go(file) } else { found });
+    let found =
+        found.and_then(|found| Ok([found, complete(rust_functions(file, MODULE, &RUSTLS)?)].concat()));
+    found.unwrap_or_else(|reason| {
+        tracing::debug!(path = %path.display(), %reason, "no functions of a TLS library");
+        Vec::new()
+    })
+}
+
+fn in_c(file: &File) -> Result<Vec<Door>, Unfound> {
+    let names: Vec<&str> = WAYS.iter().map(|way| way.function).collect();
+    doors(file, &names).map(complete)
+}
+
+/// What was found, unless it is no more than a part of a library.
+fn complete(found: Vec<Door>) -> Vec<Door> {
+    let has = |name: &&str| found.iter().any(|door| door.name == *name);
+    if NEEDED.iter().any(|needed| needed.iter().all(has)) { found } else { Vec::new() }
 }
 
 /// Go's own convention for registers is needed: older programs are left to turns.

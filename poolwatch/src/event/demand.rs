@@ -21,7 +21,7 @@ pub struct Turn {
 pub enum Protocol {
     /// HTTP/1.
     Http,
-    /// HTTP/2: many requests on one socket.
+    /// HTTP/2, whose streams cannot be followed: many requests on one socket.
     Http2,
     /// PostgreSQL: the process is a pooler.
     Postgres,
@@ -29,6 +29,8 @@ pub enum Protocol {
     Tls,
     /// Any other: one request, one response.
     Other,
+    /// One stream of HTTP/2. Its number stands above its socket's.
+    Stream,
 }
 
 /// The process was asked for something: the first bytes after its last response were read.

@@ -22,6 +22,9 @@ pub use self::{
 /// A table that is asked for every event. Its keys are the kernel's or of a bounded number, so a quick hash will do.
 pub type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
 
+/// The same of keys alone.
+pub type HashSet<K> = std::collections::HashSet<K, foldhash::fast::RandomState>;
+
 /// Nanoseconds of `CLOCK_MONOTONIC`.
 pub type Time = u64;
 

@@ -74,6 +74,9 @@ impl LogLines {
             let topics = if matches!(about, About::Slow(..)) { &mut self.slow } else { &mut self.standing };
             topics.hear(about, line, now);
         }
+        if self.standing.is_silent() && self.slow.is_silent() {
+            return Vec::new();
+        }
         let mut lines = self.standing.lines();
         lines.extend(self.slow.lines());
         lines

@@ -69,9 +69,7 @@ impl Exporter {
 
     /// Counts what ended. `now` is monotonic nanoseconds, as in events.
     pub fn observe(&mut self, facts: &[Fact], now: Time) {
-        for fact in facts {
-            self.tables.observe(fact, now);
-        }
+        self.tables.observe(facts, now);
     }
 
     /// All that the answer to a question is rendered from.

@@ -114,29 +114,45 @@ impl Tables {
         }
     }
 
-    /// Counts what a fact says.
-    pub fn observe(&mut self, fact: &Fact, now: Time) {
-        let Some(labels) = labels_of(fact) else { return };
-        let Some(route) = self.route(labels, now) else {
-            self.queries.outside(fact);
+    /// Counts what facts say.
+    pub fn observe(&mut self, facts: &[Fact], now: Time) {
+        let of_one = |one: &Fact, other: &Fact| {
+            labels_of(one).zip(labels_of(other)).is_some_and(|(one, other)| Arc::ptr_eq(one, other))
+        };
+        for facts in facts.chunk_by(of_one) {
+            self.observe_of_one(facts, now);
+        }
+    }
+
+    /// All of the same labels.
+    fn observe_of_one(&mut self, facts: &[Fact], now: Time) {
+        let Some(labels) = facts.first().and_then(labels_of) else { return };
+        let Some(route) = self.route(labels, now, facts.len() as u64) else {
+            for fact in facts {
+                self.queries.outside(fact);
+            }
             return;
         };
         if let Some(series) = self.databases.get(route.database, now) {
-            series.observe(fact, &mut self.states);
-            if let Fact::Statement { took, .. } = fact
-                && !self.queries.observe(route.database, fact, now)
-            {
-                series.outside(*took);
+            for fact in facts {
+                series.observe(fact, &mut self.states);
+                if let Fact::Statement { took, .. } = fact
+                    && !self.queries.observe(route.database, fact, now)
+                {
+                    series.outside(*took);
+                }
             }
         }
         if let Some(series) = self.pools.get(route.pool, now) {
-            series.observe(fact);
+            for fact in facts {
+                series.observe(fact);
+            }
         }
     }
 
     /// Keeps the counters of a pool that exists, begun at 0 if they are new.
     pub fn keep(&mut self, labels: &Arc<Labels>, now: Time) {
-        self.observe(&Fact::Seen(Arc::clone(labels)), now);
+        self.observe(&[Fact::Seen(Arc::clone(labels))], now);
     }
 
     /// What was given up.
@@ -155,7 +171,8 @@ impl Tables {
         }
     }
 
-    fn route(&mut self, labels: &Arc<Labels>, now: Time) -> Option<Route> {
+    /// Where these labels are counted; without room so many facts are lost.
+    fn route(&mut self, labels: &Arc<Labels>, now: Time, facts: u64) -> Option<Route> {
         if now >= self.next_sweep {
             self.sweep(now);
         }
@@ -172,13 +189,13 @@ impl Tables {
         }
         let service = (labels.service.clone(), labels.namespace.clone());
         if !self.room_for_service(&service, now) {
-            self.losses.services += 1;
+            self.losses.services += facts;
             return None;
         }
         let route = self.new_route(&service, labels, now);
         match route {
             Some(route) => drop(self.routes.insert(Arc::clone(labels), route)),
-            None => self.losses.series += 1,
+            None => self.losses.series += facts,
         }
         route
     }

@@ -7,7 +7,6 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Core,
-    connection::Standing,
     fact::Fact,
     wait::{Answered, Waited, Waiting, Waits},
 };
@@ -15,6 +14,8 @@ use crate::event::{Begun, ProcessId, Query, Request, RequestKind, SECOND, Time};
 
 /// A pool that was saturated so recently is worth a closer look.
 const RECENT: Time = 5 * SECOND;
+/// A request may be in flight on a connection that was answered since.
+const CALM: Time = SECOND;
 /// First words of what a pool's library alone sends, when it takes a connection back.
 const RETURNS: [&str; 3] = ["RESET", "DISCARD", "UNLISTEN"];
 
@@ -50,7 +51,7 @@ impl Core {
         }
     }
 
-    /// Idle connections are known at once, others with their next answer.
+    /// Idle connections are known at once, others with their next answer: until now requests were told by their answers alone.
     fn new_waits(&self, process: ProcessId) -> Waits {
         let mut waits = Waits::default();
         waits.declare(self.processes.living(process).and_then(|facts| facts.declared.connection_timeout));
@@ -58,7 +59,7 @@ impl Core {
         for socket in self.processes.held(process) {
             let Some(member) = self.members.get(&socket) else { continue };
             if let Some(pool) = member.pool
-                && member.connection.standing() == Standing::Idle
+                && member.connection.is_idle_since(self.now.saturating_sub(CALM))
             {
                 waits.enter(socket, pool, true, self.now);
             }

@@ -88,7 +88,7 @@ struct Use {
     transaction: bool,
 }
 
-/// The newest answered request.
+/// The newest answered request; a startup is sent when it is answered, since it is no use.
 #[derive(Clone, Copy, Debug)]
 struct Answered {
     sent: Time,
@@ -141,6 +141,13 @@ impl Connection {
             State::Used(Use { inflight: None, transaction: true, .. }) => Standing::IdleInTransaction,
             State::Used(_) => Standing::Used,
         }
+    }
+
+    /// It was answered before that moment, if it was asked anything but to begin, and nothing is known of it since.
+    pub fn is_idle_since(&self, before: Time) -> bool {
+        let begun = |answered: Answered| answered.sent == answered.ended;
+        let calm = |answered: Answered| answered.ended <= before || begun(answered);
+        matches!(self.state, State::Idle) && self.answered.is_none_or(calm)
     }
 
     /// Since when its pool counts it as used.

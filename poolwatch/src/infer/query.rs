@@ -6,13 +6,28 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{Core, limits};
+use super::{Core, borrowing::takes_back, limits};
 use crate::event::{HashMap, Query, QueryId};
+
+/// A query that was told.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// What is said of it.
+    pub query: Arc<Query>,
+    /// A pool's library sends it when it takes a connection back.
+    pub takes_back: bool,
+}
+
+impl Known {
+    fn new(query: &Query) -> Self {
+        Self { query: Arc::new(query.clone()), takes_back: takes_back(query) }
+    }
+}
 
 /// The queries that were told last.
 #[derive(Debug, Default)]
 pub struct Queries {
-    table: HashMap<QueryId, Arc<Query>>,
+    table: HashMap<QueryId, Known>,
     /// The one that was told first is first.
     told: VecDeque<QueryId>,
 }
@@ -21,8 +36,8 @@ impl Queries {
     /// Learns of a query. One that is known keeps its turn to be forgotten, because it does so at the teller's.
     pub fn tell(&mut self, query: &Query) {
         if let Some(known) = self.table.get_mut(&query.id) {
-            if **known != *query {
-                *known = Arc::new(query.clone());
+            if *known.query != *query {
+                *known = Known::new(query);
             }
             return;
         }
@@ -31,20 +46,20 @@ impl Queries {
         {
             self.table.remove(&first);
         }
-        self.table.insert(query.id, Arc::new(query.clone()));
+        self.table.insert(query.id, Known::new(query));
         self.told.push_back(query.id);
     }
 
     /// A query that was told.
-    pub fn get(&self, id: QueryId) -> Option<&Arc<Query>> {
+    pub fn get(&self, id: QueryId) -> Option<&Known> {
         self.table.get(&id)
     }
 }
 
 impl Core {
     /// The query that somebody names. One that was not told is counted, and is then as good as none.
-    pub(super) fn query(&mut self, id: Option<QueryId>) -> Option<Arc<Query>> {
-        let found = self.queries.get(id?).cloned();
+    pub(super) fn query(&mut self, id: Option<QueryId>) -> Option<&Known> {
+        let found = self.queries.get(id?);
         if found.is_none() {
             self.books.misread("unknown_query");
         }
@@ -78,11 +93,11 @@ mod tests {
     fn what_is_told_again_replaces_what_was_told_before() {
         let mut queries = Queries::default();
         queries.tell(&query(7, "SELECT a"));
-        let before = Arc::clone(queries.get(QueryId(7)).expect("told"));
+        let before = Arc::clone(&queries.get(QueryId(7)).expect("told").query);
         queries.tell(&query(7, "SELECT a"));
-        assert!(Arc::ptr_eq(&before, queries.get(QueryId(7)).expect("told")));
+        assert!(Arc::ptr_eq(&before, &queries.get(QueryId(7)).expect("told").query));
         queries.tell(&query(7, "SELECT a b"));
-        assert_eq!(queries.get(QueryId(7)).expect("told").summary, "SELECT a b");
+        assert_eq!(queries.get(QueryId(7)).expect("told").query.summary, "SELECT a b");
         assert_eq!(queries.told.len(), 1);
     }
 }

@@ -144,7 +144,7 @@ impl Core {
         let operation = operation(&request.operation);
         let took = request.started.map(|started| request.ended.saturating_sub(started));
         let slow = self.is_slow(took);
-        let query = self.query(request.query);
+        let query = self.query(request.query).map(|known| Arc::clone(&known.query));
         let first_byte = request.started.zip(request.first_byte);
         let first_byte = first_byte.map(|(started, first)| first.saturating_sub(started));
         let rows = (!request.approximate).then_some(request.rows);

@@ -22,6 +22,7 @@ pub fn demand(record: &DemandRecord) -> Result<Event, Unreadable> {
         protocol::POSTGRES => Protocol::Postgres,
         protocol::TLS => Protocol::Tls,
         protocol::OTHER => Protocol::Other,
+        protocol::STREAM => Protocol::Stream,
         _ => return Err(Unreadable::Field),
     };
     Ok(Event::Demand(Demand {

@@ -70,43 +70,41 @@ impl Records {
 
     /// One record becomes sightings, the statements that ended with it first.
     fn read(&mut self, decoded: Decoded<'_>, sightings: &mut Vec<Sighting>) {
-        let mut last = None;
-        let pid = match decoded {
+        match decoded {
             Decoded::Message(record, piece) => {
                 self.sessions.message(&record, piece, &mut self.told);
-                record.header.pid
+                self.tell(record.header.pid, sightings);
             }
             Decoded::Execute(record) => {
                 self.sessions.execute(&record, &mut self.told);
-                record.header.pid
+                self.tell(record.header.pid, sightings);
             }
             Decoded::Statement(record) => {
                 self.sessions.statement(&record, &mut self.told);
-                record.header.pid
+                self.tell(record.header.pid, sightings);
             }
             Decoded::Request(request, record) if request.transaction == Transaction::Unknown => {
-                last = self
-                    .turn(request, sightings)
-                    .map(|request| Sighting::of(Event::Request(request), record.header.pid));
-                record.header.pid
+                let turn = self.turn(request, sightings);
+                sightings.extend(turn.map(|turn| Sighting::of(Event::Request(turn), record.header.pid)));
             }
             Decoded::Request(mut request, record) => {
                 self.sessions.request(&record, &mut request, &mut self.told);
-                last = Some(Sighting::of(Event::Request(request), record.header.pid));
-                record.header.pid
+                self.tell(record.header.pid, sightings);
+                sightings.push(Sighting::of(Event::Request(request), record.header.pid));
             }
             Decoded::Sighting(sighting) => {
                 if let Some(Event::Close { socket, .. }) = &sighting.event {
                     self.sessions.close(*socket);
                 }
-                let pid = sighting.pid;
-                last = Some(sighting);
-                pid
+                self.totals.cut += u64::from(sighting.cut);
+                sightings.push(sighting);
             }
-        };
+        }
+    }
+
+    /// Statements that ended.
+    fn tell(&mut self, pid: u32, sightings: &mut Vec<Sighting>) {
         sightings.extend(self.told.drain(..).map(|event| Sighting::of(event, pid)));
-        self.totals.cut += u64::from(last.as_ref().is_some_and(|sighting| sighting.cut));
-        sightings.extend(last);
     }
 
     /// A turn was taken; one that goes on with another of the same drain is that one's end.

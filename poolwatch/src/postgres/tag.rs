@@ -5,21 +5,25 @@ use std::borrow::Cow;
 
 /// First word of a tag. Nothing but upper-case letters can stand there.
 pub fn operation(tag: &[u8]) -> &str {
+    std::str::from_utf8(word(tag)).unwrap_or_default()
+}
+
+fn word(tag: &[u8]) -> &[u8] {
     let end = tag.iter().position(|letter| !letter.is_ascii_uppercase()).unwrap_or(tag.len());
-    tag.get(..end).and_then(|word| std::str::from_utf8(word).ok()).unwrap_or_default()
+    tag.get(..end).unwrap_or_default()
 }
 
 /// The same to be kept; nearly all that are ever seen take no memory.
 pub fn kept_operation(tag: &[u8]) -> Cow<'static, str> {
-    let usual = match operation(tag) {
-        "SELECT" => "SELECT",
-        "INSERT" => "INSERT",
-        "UPDATE" => "UPDATE",
-        "DELETE" => "DELETE",
-        "BEGIN" => "BEGIN",
-        "COMMIT" => "COMMIT",
-        "" => "",
-        other => return Cow::Owned(other.to_owned()),
+    let usual = match word(tag) {
+        b"SELECT" => "SELECT",
+        b"INSERT" => "INSERT",
+        b"UPDATE" => "UPDATE",
+        b"DELETE" => "DELETE",
+        b"BEGIN" => "BEGIN",
+        b"COMMIT" => "COMMIT",
+        b"" => "",
+        _ => return Cow::Owned(operation(tag).to_owned()),
     };
     Cow::Borrowed(usual)
 }
@@ -30,7 +34,9 @@ pub fn rows(tag: &[u8]) -> Option<u64> {
     let end = tag.iter().position(|byte| *byte == 0)?;
     let words = tag.get(..end)?;
     let last = words.rsplit(|byte| *byte == b' ').next()?;
-    std::str::from_utf8(last).ok()?.parse().ok()
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    let number = last.iter().try_fold(0_u64, |sum, byte| sum.checked_mul(10)?.checked_add(digit(byte)?));
+    number.filter(|_| !last.is_empty())
 }
 
 #[cfg(test)]
@@ -55,5 +61,8 @@ mod tests {
         check(b"\0\0", "", None);
         check(b"", "", None);
         check(b"lower 3\0", "", Some(3));
+        check(b"SELECT 18446744073709551615\0", "SELECT", Some(u64::MAX));
+        check(b"SELECT 18446744073709551616\0", "SELECT", None);
+        check(b"SELECT \0", "SELECT", None);
     }
 }

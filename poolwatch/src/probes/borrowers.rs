@@ -4,8 +4,10 @@ use std::{num::NonZeroU32, path::Path};
 
 use aya::programs::{
     ProgramError, UProbe,
-    uprobe::{UProbeLinkId, UProbeScope},
+    uprobe::{UProbeAttachPoint, UProbeLinkId, UProbeScope},
 };
+
+use poolwatch_ebpf::wire::exit;
 
 use super::{
     catalog::{Hook, PROBES, Probe},
@@ -15,12 +17,47 @@ use super::{
 };
 
 /// A function in a program's file.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Offset of an instruction that all calls pass with their arguments.
+    pub passed: u64,
+    /// Where it is left.
+    pub exits: Vec<Exit>,
+}
+
+/// Where a function is left, and what the probe there is told of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// Offset of its first instruction.
-    pub entry: u64,
-    /// Offsets of its return instructions.
-    pub returns: &'a [u64],
+pub struct Exit {
+    at: u64,
+    cookie: u64,
+}
+
+impl Exit {
+    /// At this offset, with what the register of the first result holds.
+    pub const fn with_register(at: u64) -> Self {
+        Self { at, cookie: exit::REGISTER }
+    }
+
+    /// With nil.
+    pub const fn with_nil(at: u64) -> Self {
+        Self { at, cookie: exit::NIL }
+    }
+
+    /// With what lies on the stack, so many bytes above its lowest address.
+    pub const fn with_stack(at: u64, distance: u32) -> Self {
+        Self { at, cookie: exit::STACK | (distance as u64) << exit::DISTANCE }
+    }
+
+    /// Only by those that pass while the processor's zero flag is that.
+    #[must_use]
+    pub const fn only_if(self, zero: bool) -> Self {
+        let when = if zero { exit::ZERO } else { exit::NOT_ZERO };
+        Self { cookie: self.cookie | when, ..self }
+    }
+
+    fn point(&self) -> UProbeAttachPoint<'static> {
+        UProbeAttachPoint { location: self.at.into(), cookie: Some(self.cookie) }
+    }
 }
 
 /// Processes in whose library probes are attached at once; of further ones other evidence speaks.
@@ -35,15 +72,16 @@ impl Evidence {
     ///
     /// # Errors
     /// What the kernel refused; nothing of it is attached then.
-    pub fn attach_to(&mut self, pid: u32, functions: &[Place<'_>]) -> Result<bool, Outcome> {
+    pub fn attach_to(&mut self, pid: u32, functions: &[Place]) -> Result<bool, Outcome> {
         if functions.is_empty() || self.borrowers.contains_key(&pid) || self.borrowers.len() >= PROCESSES {
             return Ok(false);
         }
+        let program = Path::new("/proc").join(pid.to_string()).join("exe");
         let mut links = Vec::new();
         let attached = functions.iter().try_for_each(|function| {
-            let returns = function.returns.iter().map(|at| ("borrower_answered", *at));
-            let sites = returns.chain([("borrower_asks", function.entry)]);
-            sites.into_iter().try_for_each(|(name, at)| self.attach_at(name, pid, at, &mut links))
+            let exits = function.exits.iter().map(|exit| ("borrower_answered", exit.point()));
+            let mut sites = exits.chain([("borrower_asks", function.passed.into())]);
+            sites.try_for_each(|(name, at)| self.attach_in(name, pid, &program, at, &mut links))
         });
         match attached {
             Ok(()) => {
@@ -58,17 +96,13 @@ impl Evidence {
         }
     }
 
-    fn attach_at(&mut self, name: &str, pid: u32, at: u64, links: &mut Vec<Link>) -> Result<(), Outcome> {
-        self.attach_in(name, pid, &Path::new("/proc").join(pid.to_string()).join("exe"), at, links)
-    }
-
     /// Attaches at an offset of a file, for one process.
     pub(super) fn attach_in(
         &mut self,
         name: &str,
         pid: u32,
         file: &Path,
-        at: u64,
+        at: impl Into<UProbeAttachPoint<'static>>,
         links: &mut Vec<Link>,
     ) -> Result<(), Outcome> {
         let missing = || Outcome::Failed("the object has no such program".to_owned());

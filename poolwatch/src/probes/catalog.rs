@@ -62,7 +62,7 @@ pub struct Probe {
 
 /// Every program, in the order in which they are attached: what ends a thing before what begins it,
 /// so that no answer falls into the gap between two attachments.
-pub const PROBES: [Probe; 22] = [
+pub const PROBES: [Probe; 30] = [
     Probe {
         name: "sock_receive",
         hook: Hook::Typed("sock_recv_length"),
@@ -238,6 +238,70 @@ pub const PROBES: [Probe; 22] = [
         needed: false,
         escalated: true,
         purpose: "requests on connections that Go encrypts",
+    },
+    Probe {
+        name: "plain_rust_done",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "answers and requests on connections that rustls encrypts",
+    },
+    Probe {
+        name: "plain_rust_returned",
+        hook: Hook::Library(true),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "the same, of functions that return in many ways",
+    },
+    Probe {
+        name: "plain_rust_shown",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "answers on connections that rustls encrypts",
+    },
+    Probe {
+        name: "plain_rust_shown_returned",
+        hook: Hook::Library(true),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "the same",
+    },
+    Probe {
+        name: "plain_rust_consume",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "the same",
+    },
+    Probe {
+        name: "plain_rust_read",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "the same",
+    },
+    Probe {
+        name: "plain_rust_write",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "requests on connections that rustls encrypts",
+    },
+    Probe {
+        name: "plain_rust_gather",
+        hook: Hook::Library(false),
+        tier: None,
+        needed: false,
+        escalated: true,
+        purpose: "the same",
     },
 ];
 

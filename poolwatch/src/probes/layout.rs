@@ -77,6 +77,8 @@ fn of(types: &Types) -> Result<Offsets> {
         registers_second_of_go: registers.of_go.0,
         registers_third_of_go: registers.of_go.1,
         registers_goroutine: registers.goroutine,
+        registers_stack: registers.stack,
+        registers_flags: registers.flags,
         sk_shutdown: field("sock", "sk_shutdown")?,
         sk_type: field("sock", "sk_type")?,
         sk_protocol: field("sock", "sk_protocol")?,
@@ -98,6 +100,8 @@ struct Registers {
     passed: u32,
     of_go: (u32, u32),
     goroutine: u32,
+    stack: u32,
+    flags: u32,
 }
 
 /// x86-64: `dx si di orig_ax` side by side.
@@ -113,7 +117,8 @@ fn registers(types: &Types) -> Result<Registers> {
     let at = |name: &str| offset(types, "pt_regs", name);
     let of_go = (at("bx")?, at("cx")?);
     let (fourth, result, passed, goroutine) = (at("r10")?, at("ax")?, at("cx")?, at("r14")?);
-    Ok(Registers { words, number: 0, fourth, result, passed, of_go, goroutine })
+    let (stack, flags) = (at("sp")?, at("flags")?);
+    Ok(Registers { words, number: 0, fourth, result, passed, of_go, goroutine, stack, flags })
 }
 
 /// arm64: `regs[0]` to `regs[3]`, and `syscallno`.
@@ -130,6 +135,8 @@ fn registers(types: &Types) -> Result<Registers> {
         passed: words + 24,
         of_go: (words + 8, words + 16),
         goroutine: words + 28 * 8,
+        stack: offset(types, "pt_regs", "sp")?,
+        flags: offset(types, "pt_regs", "pstate")?,
     })
 }
 

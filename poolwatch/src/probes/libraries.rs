@@ -11,16 +11,14 @@ use super::{
 /// Where probes are set at a function of a library; offsets of its file.
 #[derive(Clone, Copy, Debug)]
 pub struct Gate<'a> {
-    /// The program at its entry.
-    pub probe: &'static str,
+    /// The program at its entry, where its arguments are still as they were passed.
+    pub entered: Option<(&'static str, u64)>,
     /// The program where its result stands.
     pub done: &'static str,
-    /// Where its arguments are still as they were passed.
-    pub entry: u64,
     /// Where its result stands.
     pub returns: &'a [u64],
-    /// Its first instruction, where it is caught by the address that it returns to.
-    pub caught: Option<u64>,
+    /// The program that catches it by the address that it returns to, and its first instruction.
+    pub caught: Option<(&'static str, u64)>,
 }
 
 /// Processes in whose library probes are attached at once; what others encrypt is known by turns.
@@ -39,8 +37,8 @@ impl Evidence {
         let mut links = Vec::new();
         let attached = files.iter().try_for_each(|(file, gates)| {
             let returns = gates.iter().flat_map(|gate| gate.returns.iter().map(|at| (gate.done, *at)));
-            let caught = gates.iter().filter_map(|gate| Some(("plain_returned", gate.caught?)));
-            let entries = gates.iter().map(|gate| (gate.probe, gate.entry));
+            let caught = gates.iter().filter_map(|gate| gate.caught);
+            let entries = gates.iter().filter_map(|gate| gate.entered);
             let sites: Vec<(&str, u64)> = returns.chain(caught).chain(entries).collect();
             sites.into_iter().try_for_each(|(name, at)| self.attach_in(name, pid, file, at, &mut links))
         });

@@ -18,6 +18,7 @@ use super::{
     layout,
     log::{self, ProbeLog},
     maps::Maps,
+    memory,
     verdict::{self, Outcome},
     wanted::{Wanted, Watch},
 };
@@ -27,7 +28,7 @@ use crate::{config, event::ProbeState};
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/poolwatch.bpf.o"));
 
 /// Ring bytes above which the reader is woken, as a share of the whole.
-const WAKE_SHARE: u64 = 2;
+const WAKE_SHARE: u64 = 4;
 
 /// Ring bytes above which texts are not told any more, in quarters of the whole.
 const NO_TEXT_QUARTERS: u64 = 3;
@@ -106,7 +107,10 @@ pub fn attach(wanted: &Wanted) -> Result<Attached, Refusal> {
     let mut refusal = None;
     for tier in tiers {
         match attach_tier(wanted, *tier) {
-            Ok(attached) => return Ok(attached),
+            Ok(attached) => {
+                memory::give_back();
+                return Ok(attached);
+            }
             Err(found @ Refusal::NoPrivilege(_)) => return Err(found),
             Err(found) => refusal = refusal.or(Some(found)),
         }

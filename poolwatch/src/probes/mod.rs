@@ -14,11 +14,12 @@ mod libraries;
 mod load;
 mod log;
 mod maps;
+mod memory;
 pub mod verdict;
 mod wanted;
 
 pub use self::{
-    borrowers::Place,
+    borrowers::{Exit, Place},
     evidence::Evidence,
     layout::read as layout,
     libraries::Gate,

@@ -1,7 +1,7 @@
 //! Who waits, who gives up, and what is said where that cannot be known.
 
 use poolwatch::{
-    event::{Declared, Event, Parked, Parking, ProcessId, Protocol, Served, SocketId, Turn},
+    event::{Begun, Declared, Event, Parked, Parking, ProcessId, Protocol, Request, Served, SocketId, Turn},
     infer::{fact::Fact, snapshot::Inferred},
 };
 
@@ -49,8 +49,14 @@ pub fn run(serving: &Serving, asked: &[(u64, u64)], declared: Option<i64>) -> (W
         world.tell(&[declaring(declared)]);
     }
     let (events, truth) = serving.serve(asked);
+    tell(&mut world, &events);
+    (world, truth)
+}
+
+/// Tells them all, and what time it is.
+fn tell(world: &mut World, events: &[Event]) {
     let mut next = 0;
-    for event in &events {
+    for event in events {
         let at = event.at().unwrap_or(0) / MS;
         while next < at {
             next += 10;
@@ -59,7 +65,6 @@ pub fn run(serving: &Serving, asked: &[(u64, u64)], declared: Option<i64>) -> (W
         world.tell(std::slice::from_ref(event));
     }
     world.tell(&[tick(next + 10)]);
-    (world, truth)
 }
 
 fn seconds(waits: &[u64]) -> f64 {
@@ -105,6 +110,39 @@ fn where_nobody_gives_up_nobody_is_said_to() {
         assert!(rate < 150.0 || most > 200_000, "they wait for long: {most}");
         assert_eq!(told.gave_up, 0, "{rate} {declared:?}");
     }
+}
+
+/// An event loop reads and answers, and has workers ask the database, each with a connection of its own.
+fn by_workers(events: Vec<Event>) -> Vec<Event> {
+    let worker = |socket: SocketId| Turn { thread: 100 + u32::try_from(socket.0).unwrap_or(0), nth: 0 };
+    let mut handed: Vec<Event> = events
+        .into_iter()
+        .map(|event| match event {
+            Event::Begun(begun) => Event::Begun(Begun { turn: worker(begun.socket), ..begun }),
+            Event::Request(request) => {
+                let turn = Some(worker(request.socket));
+                Event::Request(Request { turn, ..request })
+            }
+            Event::Served(served) => Event::Served(Served { at: served.at + MS / 5, ..served }),
+            event => event,
+        })
+        .collect();
+    handed.sort_by_key(Event::at);
+    handed
+}
+
+#[test]
+fn what_an_event_loop_hands_to_workers_is_known_by_its_response() {
+    let mut world = World::new();
+    world.connect(&[1, 2, 3, 4, 5], "shop", 0);
+    let (events, truth) = Serving::new(5).serve(&flood());
+    tell(&mut world, &by_workers(events));
+    let told = told(&world);
+    close_to(told.waits.len() as f64, truth.waits.len() as f64, 0.05, "waits");
+    let mean = |sum: f64, count: usize| sum / count as f64;
+    let (one, other) = (told.waits.iter().sum::<f64>() / 1e3, seconds(&truth.waits));
+    close_to(mean(one, told.waits.len()), mean(other, truth.waits.len()), 0.05, "mean wait");
+    close_to(told.pending, other, 0.05, "integral");
 }
 
 /// The pool is stuck when the agent comes: nothing of it is known but what the process declares, until it answers and shows

@@ -12,7 +12,7 @@ Standard library only.
 /byte        200; from then on the first byte of each request of this connection is read alone
 /silent      closes without a response
 anything else: 200
-Where a connection does not speak HTTP, each piece that is read is answered by `ok`.
+Where a connection does not speak HTTP/1, each piece that is read is answered by `ok`.
 """
 
 import os
@@ -82,7 +82,7 @@ class Conversation:
             while True:
                 if not self.kept and not self.more(1 if self.bytewise else 65536):
                     return
-                if not self.kept[:1].isupper():
+                if not self.kept[:1].isupper() or self.kept.startswith(b"PRI * HTTP/2.0"):
                     self.kept = b""
                     self.peer.sendall(b"ok")
                     continue

@@ -112,16 +112,21 @@ async def serve(pool):
     for route in ("plain", "tx", "held", "two", "none"):
         app.router.add_get(f"/{route}", rig.page)
     app.router.add_get("/truth", rig.truth)
+    sampling = asyncio.create_task(rig.sample())
+    await run(app)
+    sampling.cancel()
+    os._exit(0)
+
+
+async def run(app):
+    """Until it is told to end."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(
         runner, "127.0.0.1", int(os.environ.get("PORT", "0")), backlog=2048, ssl_context=inbound()
     )
     await site.start()
-    sampling = asyncio.create_task(rig.sample())
     print(f"listening {runner.addresses[0][1]}", flush=True)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     await ended.wait()
-    sampling.cancel()
-    os._exit(0)

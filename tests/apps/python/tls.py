@@ -73,7 +73,24 @@ class Asyncpg:
         await connection.close()
 
 
-DRIVERS = {"psycopg": Psycopg, "psycopg2": Psycopg2, "asyncpg": Asyncpg}
+class Pg8000(Psycopg):
+    def __init__(self):
+        import gnutls
+        import pg8000.native
+
+        def connect():
+            address = {"host": os.environ["PGHOST"], "port": int(os.environ["PGPORT"])}
+            user, password = os.environ["PGUSER"], os.environ["PGPASSWORD"]
+            return pg8000.native.Connection(user, password=password, ssl_context=gnutls.Context(), **address)
+
+        self.connect = connect
+
+    async def say(self, connection, sql, *arguments):
+        values = {f"a{number}": value for number, value in enumerate(arguments, 1)}
+        return connection.run(sql.replace("$", ":a").replace("::int", ""), **values)
+
+
+DRIVERS = {"pg8000": Pg8000, "psycopg": Psycopg, "psycopg2": Psycopg2, "asyncpg": Asyncpg}
 
 
 def other_tls():

@@ -1,10 +1,12 @@
-//! Speaks through tokio-postgres over native-tls, in steps that the test tells: `open`, `bind`, `run`, `end`. The address comes from PG*
-//! variables. After each step its name is printed.
+//! Speaks through tokio-postgres over TLS, in steps that the test tells: `open`, `bind`, `run`, `end`. Its argument is the library:
+//! `native` or `rustls`. The address comes from PG* variables. After each step its name is printed.
 
-#[expect(dead_code, reason = "rustls is for another program")]
 mod tls;
 
-use std::io::{self, BufRead as _};
+use std::{
+    env,
+    io::{self, BufRead as _},
+};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::future::{join_all, try_join_all};
@@ -19,6 +21,11 @@ async fn open() -> Result<Client> {
     config.host(own::variable("PGHOST")?).port(own::variable("PGPORT")?.parse()?);
     config.user(own::variable("PGUSER")?).dbname(own::variable("PGDATABASE")?);
     config.password(own::variable("PGPASSWORD")?).ssl_mode(SslMode::Require);
+    if env::args().nth(1).as_deref() == Some("rustls") {
+        let (client, connection) = config.connect(tls::rustls()?).await?;
+        tokio::spawn(connection);
+        return Ok(client);
+    }
     let (client, connection) = config.connect(tls::native()?).await?;
     tokio::spawn(connection);
     Ok(client)

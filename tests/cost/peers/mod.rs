@@ -31,7 +31,7 @@ const RATES: [Option<u32>; 2] = [None, Some(1000)];
 /// Measures all of them.
 pub fn run(options: &Options) -> Result<()> {
     let scratch = place::scratch()?;
-    let (server, group) = bench::serve(scratch.path())?;
+    let (group, server) = bench::serve(scratch.path())?;
     let mut tools = Vec::new();
     let mut text = String::new();
     for tool in Tool::ALL {

@@ -36,6 +36,7 @@ macro_rules! probes {
 }
 
 probes! {
+    asking: "../../../poolwatch-ebpf/src/asking.rs",
     binding: "../../../poolwatch-ebpf/src/binding.rs",
     capture: "../../../poolwatch-ebpf/src/capture.rs",
     demand: "../../../poolwatch-ebpf/src/demand.rs",
@@ -49,6 +50,7 @@ probes! {
     kernel: "../../../poolwatch-ebpf/src/kernel.rs",
     maps: "../../../poolwatch-ebpf/src/maps.rs",
     messages: "../../../poolwatch-ebpf/src/messages.rs",
+    offered: "../../../poolwatch-ebpf/src/offered.rs",
     opening: "../../../poolwatch-ebpf/src/opening.rs",
     payload: "../../../poolwatch-ebpf/src/payload.rs",
     plain: "../../../poolwatch-ebpf/src/plain.rs",
@@ -61,7 +63,9 @@ probes! {
     said: "../../../poolwatch-ebpf/src/said.rs",
     sealed: "../../../poolwatch-ebpf/src/sealed.rs",
     secured: "../../../poolwatch-ebpf/src/secured.rs",
+    speaking: "../../../poolwatch-ebpf/src/speaking.rs",
     stranger: "../../../poolwatch-ebpf/src/stranger.rs",
+    streams: "../../../poolwatch-ebpf/src/streams.rs",
     traffic: "../../../poolwatch-ebpf/src/traffic.rs",
     turn: "../../../poolwatch-ebpf/src/turn.rs",
     walk: "../../../poolwatch-ebpf/src/walk.rs",

@@ -20,10 +20,21 @@ unsafe extern "Rust" {
     safe fn plain_write(context: *mut c_void) -> u32;
     safe fn plain_done(context: *mut c_void) -> u32;
     safe fn plain_freed(context: *mut c_void) -> u32;
+    safe fn plain_rust_read(context: *mut c_void) -> u32;
+    safe fn plain_rust_write(context: *mut c_void) -> u32;
+    safe fn plain_rust_gather(context: *mut c_void) -> u32;
+    safe fn plain_rust_done(context: *mut c_void) -> u32;
+    safe fn plain_rust_shown(context: *mut c_void) -> u32;
+    safe fn plain_rust_consume(context: *mut c_void) -> u32;
 }
 
 const REGISTERS: u64 = 0x9000_0000;
 const BUFFER: u64 = 0x30_0000_0000;
+/// Where a thread's stack ends, and what lies there.
+const STACK: u64 = 0x7f_ff00_0000;
+const ON_STACK: u64 = STACK;
+/// A connection of rustls has what it reads from somewhere in itself.
+const READER: u64 = 0x1f8;
 /// Bytes of a record beyond its plaintext, by TLS 1.3.
 const BEYOND: usize = 22;
 const SSL_REQUEST: u32 = 80_877_103;
@@ -90,6 +101,53 @@ impl Library {
         inside(self);
         let read = if plain.is_empty() { -1 } else { i64::try_from(plain.len()).expect("BUG: a length") };
         Self::call(plain_done, 0, plain, 0, read);
+    }
+
+    /// Calls a function of rustls: registers in, and its result as `Ok` or an error.
+    fn rust(hook: fn(*mut c_void) -> u32, passed: [u64; 3], plain: &[u8], stack: &[u64], result: [u64; 2]) {
+        let [first, second, third] = passed;
+        let third = if third == 0 { result[1] } else { third };
+        let words = [third, second, first, 0, 0, 0, result[0], STACK];
+        machine::with(|m| {
+            m.now += 1000;
+            m.user.clear();
+            m.kernel.clear();
+            let stack = stack.iter().flat_map(|word| word.to_ne_bytes()).collect();
+            // Whoever has it encrypted keeps it until it is sent.
+            m.user.stay(vec![(BUFFER, plain.to_vec()), (ON_STACK, stack)]);
+            m.kernel.put(REGISTERS, words.iter().flat_map(|word| word.to_ne_bytes()).collect());
+        });
+        hook(std::ptr::without_provenance_mut(usize::try_from(REGISTERS).expect("BUG: an address")));
+    }
+
+    /// `PlaintextSink::write` of the connection at this place.
+    pub fn rust_write(&mut self, place: u64, plain: &[u8]) {
+        let length = plain.len() as u64;
+        Self::rust(plain_rust_write, [place, BUFFER, length], plain, &[], [0; 2]);
+        Self::rust(plain_rust_done, [0; 3], plain, &[], [0, length]);
+    }
+
+    /// `PlaintextSink::write_vectored` of two pieces.
+    pub fn rust_gather(&mut self, place: u64, plain: &[u8], cut: usize) {
+        let (cut, length) = (cut as u64, plain.len() as u64);
+        let pieces = [BUFFER, cut, BUFFER + cut, length - cut];
+        Self::rust(plain_rust_gather, [place, ON_STACK, 2], plain, &pieces, [0; 2]);
+        Self::rust(plain_rust_done, [0; 3], plain, &pieces, [0, length]);
+    }
+
+    /// `Reader::read`; without plaintext it is an error, `WouldBlock`.
+    pub fn rust_read(&mut self, place: u64, plain: &[u8]) {
+        let result = if plain.is_empty() { [1, 0xd_0000_0003] } else { [0, plain.len() as u64] };
+        Self::rust(plain_rust_read, [ON_STACK, BUFFER, 8192], &[], &[place + READER], [0; 2]);
+        Self::rust(plain_rust_done, [0; 3], plain, &[], result);
+    }
+
+    /// `Reader::into_first_chunk`, its result in registers or in memory, and `Reader::consume` of so many bytes.
+    pub fn rust_take(&mut self, place: u64, plain: &[u8], most: usize, in_memory: bool) {
+        let chunk = [BUFFER, plain.len() as u64];
+        let result = if in_memory { [ON_STACK, 7] } else { chunk };
+        Self::rust(plain_rust_shown, [0; 3], plain, &chunk, result);
+        Self::rust(plain_rust_consume, [ON_STACK, most as u64, 1], plain, &[place + READER], [0; 2]);
     }
 
     /// `SSL_free`

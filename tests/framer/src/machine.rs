@@ -81,6 +81,8 @@ const OFFSETS: Offsets = Offsets {
     registers_fourth: 32,
     registers_passed: 40,
     registers_result: 48,
+    registers_stack: 56,
+    registers_flags: 64,
     ..EMPTY
 };
 

@@ -19,6 +19,8 @@ pub enum Rig {
     NodePg,
     /// `SQLAlchemy`'s `QueuePool` over psycopg2, a thread for each inbound connection.
     SqlAlchemy,
+    /// The same behind an event loop, which has workers do all but read and answer.
+    Workers,
     /// HikariCP over pgjdbc, a pool of threads.
     Hikari,
     /// asyncpg's pool on aiohttp.
@@ -54,9 +56,10 @@ pub enum Class {
 
 impl Rig {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NodePg,
         Self::SqlAlchemy,
+        Self::Workers,
         Self::Hikari,
         Self::Asyncpg,
         Self::GoSql,
@@ -73,6 +76,7 @@ impl Rig {
         match self {
             Self::NodePg => "node-pg",
             Self::SqlAlchemy => "sqlalchemy",
+            Self::Workers => "sqlalchemy-workers",
             Self::Hikari => "hikari",
             Self::Asyncpg => "asyncpg",
             Self::GoSql => "database-sql",
@@ -120,7 +124,7 @@ impl Rig {
             Self::NodePg => Feature::Node,
             Self::Prisma => Feature::Prisma,
             Self::SqlAlchemy => Feature::PythonPool,
-            Self::Asyncpg | Self::Psycopg => Feature::PythonWeb,
+            Self::Workers | Self::Asyncpg | Self::Psycopg => Feature::PythonWeb,
             Self::Hikari => Feature::Hikari,
             Self::GoSql | Self::PgxPool => Feature::GoRigs,
             Self::Sqlx | Self::Deadpool => Feature::Postgres,
@@ -149,6 +153,7 @@ impl Rig {
             Self::NodePg => node("node/rig_pg.js"),
             Self::Prisma => node("prisma/rig_prisma.js"),
             Self::SqlAlchemy => python("rig_sqlalchemy.py")?,
+            Self::Workers => python("rig_workers.py")?,
             Self::Asyncpg => python("rig_asyncpg.py")?,
             Self::Psycopg => python("rig_psycopg.py")?,
             Self::Hikari => java("RigHikari.java")?,

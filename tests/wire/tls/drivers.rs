@@ -45,6 +45,12 @@ fn node() -> Command {
     command
 }
 
+fn tokio_postgres(library: &str) -> Result<Command> {
+    let mut command = Command::new(place::built("poolwatch-tls-tokio-postgres")?);
+    command.arg(library);
+    Ok(command)
+}
+
 const PSQL: Through = Through { name: "psql", library: "OpenSSL of the system", command: psql };
 const PSYCOPG: Through =
     Through { name: "psycopg 3", library: "OpenSSL of the system", command: || python("psycopg", "python") };
@@ -56,10 +62,21 @@ const ASYNCPG: Through =
     Through { name: "asyncpg", library: "OpenSSL of Python, in memory", command: || python("asyncpg", "") };
 const NODE_PG: Through =
     Through { name: "node-pg", library: "OpenSSL in the program, in memory", command: || Ok(node()) };
+const PG8000: Through = Through { name: "pg8000", library: "GnuTLS", command: || python("pg8000", "") };
 const TOKIO_POSTGRES: Through = Through {
     name: "tokio-postgres through native-tls",
     library: "OpenSSL of the system",
-    command: || Ok(Command::new(place::built("poolwatch-tls-tokio-postgres")?)),
+    command: || tokio_postgres("native"),
+};
+const TOKIO_POSTGRES_RUSTLS: Through = Through {
+    name: "tokio-postgres through rustls",
+    library: "rustls",
+    command: || tokio_postgres("rustls"),
+};
+const SQLX: Through = Through {
+    name: "sqlx through rustls",
+    library: "rustls",
+    command: || Ok(Command::new(place::built("poolwatch-tls-sqlx")?)),
 };
 const PGX: Through = Through {
     name: "pgx v5",
@@ -141,6 +158,9 @@ drivers! {
     asyncpg_counts: ASYNCPG, Feature::PythonPool;
     node_pg_counts: NODE_PG, Feature::Node;
     tokio_postgres_counts: TOKIO_POSTGRES, Feature::Postgres;
+    tokio_postgres_rustls_counts: TOKIO_POSTGRES_RUSTLS, Feature::Postgres;
+    sqlx_counts: SQLX, Feature::Postgres;
+    pg8000_counts: PG8000, Feature::GnuTls;
     pgx_counts: PGX, Feature::GoTls;
     pgx_stripped_counts: PGX_STRIPPED, Feature::GoTls;
 }

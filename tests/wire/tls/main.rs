@@ -11,3 +11,4 @@ mod drivers;
 mod elsewhere;
 mod secrets;
 mod stand;
+mod stripped;

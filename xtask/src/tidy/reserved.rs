@@ -5,13 +5,15 @@
 use super::{Finding, Source};
 
 /// The agent's files that may be unsafe, each for one reason.
-const UNSAFE: [&str; 3] = [
+const UNSAFE: [&str; 4] = [
     // `clock_gettime`
     "poolwatch/src/clock.rs",
     // Entering a process's network namespace to list its sockets.
     "poolwatch/src/discover/namespace.rs",
     // Records as the kernel wrote them into the ring.
     "poolwatch/src/intake/ring.rs",
+    // `malloc_trim`
+    "poolwatch/src/probes/memory.rs",
 ];
 
 /// Types whose `now` reads a clock.

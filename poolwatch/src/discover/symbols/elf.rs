@@ -3,21 +3,28 @@
 //! A file comes in as `object` reads it, section by section. Addresses of memory are turned into offsets of the
 //! file by its program headers, as the kernel's uprobes want them.
 
+use std::ffi::CStr;
+
+use iced_x86::Register;
 use object::{
     Endianness, Object, ObjectSection, ObjectSymbol, ReadRef, SymbolKind,
     elf::{R_AARCH64_RELATIVE, R_X86_64_RELATIVE},
-    read::elf::{ElfFile64, ProgramHeader},
+    read::elf::{ElfFile64, ElfSymbol64, ProgramHeader, Sym},
 };
 
 use super::{
     CODE_BYTES, Door, Function, TABLE_BYTES, Unfound,
+    exits::{Exit, exits},
     pclntab::{Symbol, Table},
     returns::{self, Processor},
-    sites::{passed_to_go, sites},
+    rust,
+    sites::{RESULT, RESULT_OF_RUST, passed_to_go, sites},
 };
 
 /// The section's names, without and with relocation.
 const TABLES: [&str; 2] = [".gopclntab", ".data.rel.ro.gopclntab"];
+/// The section with the symbols' names.
+const NAMES: &str = ".strtab";
 /// Sections in which Go's description of the program stands, by version and way of linking.
 const MODULE_SECTIONS: [&str; 5] =
     [".go.module", ".noptrdata", ".data.rel.ro", ".data", ".data.rel.ro.go.module"];
@@ -123,6 +130,10 @@ impl<'data, R: ReadRef<'data>> Program<'data, R> {
             name: symbol.name,
             entry,
             passed: entry + passed_to_go(self.processor, code),
+            exits: exits(self.processor, code, &returns)
+                .into_iter()
+                .map(|exit| Exit { at: entry + exit.at, ..exit })
+                .collect(),
             returns: returns.into_iter().map(|at| entry + at).collect(),
             goroutine_in_register: returns::goroutine_in_register(self.processor, code),
         })
@@ -130,27 +141,48 @@ impl<'data, R: ReadRef<'data>> Program<'data, R> {
 
     /// Functions of C that stand here under one of these names: among those that others may use, or else among all.
     pub(super) fn doors(&self, wanted: &[&str]) -> Vec<Door> {
-        let exported: Vec<Door> = self.named(self.file.dynamic_symbols(), wanted).collect();
-        if exported.is_empty() { self.named(self.file.symbols(), wanted).collect() } else { exported }
+        let name = |symbol: &str| wanted.iter().find(|wanted| symbol == **wanted).copied();
+        let exported = self
+            .file
+            .dynamic_symbols()
+            .filter(is_function)
+            .filter_map(|symbol| self.door(name(symbol.name().ok()?)?, &symbol, RESULT));
+        let exported: Vec<Door> = exported.collect();
+        if exported.is_empty() { self.named(name, RESULT) } else { exported }
     }
 
-    fn named<'p, S: ObjectSymbol<'data> + 'p>(
-        &'p self,
-        symbols: impl Iterator<Item = S> + 'p,
-        wanted: &'p [&'p str],
-    ) -> impl Iterator<Item = Door> + 'p {
-        let here = symbols.filter(|symbol| symbol.is_definition() && symbol.kind() == SymbolKind::Text);
-        here.filter_map(move |symbol| {
-            let name = wanted.iter().find(|wanted| symbol.name() == Ok(**wanted))?;
-            let size = symbol.size();
-            let (entry, code) = self.code(symbol.address(), size).filter(|_| size <= CODE_BYTES)?;
-            let sites = sites(self.processor, code);
-            Some(Door {
-                name: (*name).to_owned(),
-                entry: entry + sites.entry,
-                caught: sites.returns.is_empty().then_some(entry),
-                returns: sites.returns.iter().map(|at| entry + at).collect(),
-            })
+    /// Functions of Rust below this module whose name ends in one of these. Where the processor does not say what a call returns
+    /// in the registers that are looked at, there are none.
+    pub(super) fn rust_doors(&self, module: &str, wanted: &[&str]) -> Vec<Door> {
+        if self.processor != Processor::X86 {
+            return Vec::new();
+        }
+        self.named(|symbol| rust::named(symbol, module, wanted), RESULT_OF_RUST)
+    }
+
+    /// Functions that `name` knows by their symbol, and how it calls them. The symbols' names are read at once: there may be
+    /// hundreds of thousands.
+    fn named<'w>(&self, name: impl Fn(&str) -> Option<&'w str>, result: &[Register]) -> Vec<Door> {
+        let names = self.file.section_by_name(NAMES).filter(|names| names.size() <= TABLE_BYTES);
+        let Some(names) = names.and_then(|names| names.data().ok()) else { return Vec::new() };
+        let of = |symbol: &ElfSymbol64<'data, '_, Endianness, R>| {
+            let at = symbol.elf_symbol().st_name(self.file.endian());
+            let text = CStr::from_bytes_until_nul(names.get(usize::try_from(at).ok()?..)?).ok()?;
+            name(text.to_str().ok()?)
+        };
+        let functions = self.file.symbols().filter(is_function);
+        functions.filter_map(|symbol| self.door(of(&symbol)?, &symbol, result)).collect()
+    }
+
+    fn door(&self, name: &str, symbol: &impl ObjectSymbol<'data>, result: &[Register]) -> Option<Door> {
+        let size = symbol.size();
+        let (entry, code) = self.code(symbol.address(), size).filter(|_| size <= CODE_BYTES)?;
+        let sites = sites(self.processor, code, result);
+        Some(Door {
+            name: name.to_owned(),
+            entry: entry + sites.entry,
+            caught: sites.returns.is_empty().then_some(entry),
+            returns: sites.returns.iter().map(|at| entry + at).collect(),
         })
     }
 
@@ -165,4 +197,8 @@ impl<'data, R: ReadRef<'data>> Program<'data, R> {
             Some((offset, segment.data_range(endian, self.file.data(), address, size).ok()??))
         })
     }
+}
+
+fn is_function<'data>(symbol: &impl ObjectSymbol<'data>) -> bool {
+    symbol.is_definition() && symbol.kind() == SymbolKind::Text
 }

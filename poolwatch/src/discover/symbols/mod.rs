@@ -6,14 +6,17 @@
 //! What is not a Go program, is damaged, or uses a form that is not known here is told as such, never guessed.
 
 mod elf;
+mod exits;
 mod pclntab;
 mod returns;
+mod rust;
 mod sites;
 
 use std::{fmt, fs::File};
 
 use object::{ReadCache, ReadRef};
 
+pub use self::exits::{Exit, If, Left};
 use self::{elf::Program, pclntab::Table};
 
 /// The largest table of functions that is read; a larger one is told as [`Unfound::TooLarge`].
@@ -34,6 +37,8 @@ pub struct Function {
     pub passed: u64,
     /// Offsets of its return instructions in the file.
     pub returns: Vec<u64>,
+    /// Where it is seen to be left by each of them, and with what as its first result; offsets in the file.
+    pub exits: Vec<Exit>,
     /// Its code finds its goroutine in the register that Go's own convention gives it since 1.17.
     pub goroutine_in_register: bool,
 }
@@ -93,6 +98,13 @@ pub fn go_functions(file: &File, wanted: &[&str]) -> Result<Vec<Function>, Unfou
 pub fn doors(file: &File, wanted: &[&str]) -> Result<Vec<Door>, Unfound> {
     let cache = ReadCache::new(file);
     Ok(Program::read(&cache)?.doors(wanted))
+}
+
+/// Those functions of Rust that stand below this module and whose name ends in one of `wanted`, each under that one; of one that
+/// was made for several types, all. None in a stripped file. Reads only the parts that it needs.
+pub fn rust_functions(file: &File, module: &str, wanted: &[&str]) -> Result<Vec<Door>, Unfound> {
+    let cache = ReadCache::new(file);
+    Ok(Program::read(&cache)?.rust_doors(module, wanted))
 }
 
 /// Those of `wanted` that a program has.

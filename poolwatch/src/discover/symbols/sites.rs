@@ -27,18 +27,21 @@ pub(super) struct Sites {
 /// Of a function that may do anything.
 const ANY: Sites = Sites { entry: 0, returns: Vec::new() };
 
-/// Registers with the first four arguments, and the result.
+/// Registers with the first four arguments.
 const PASSED: [Register; 4] = [Register::RDI, Register::RSI, Register::RDX, Register::RCX];
 /// The same of Go's functions, and the goroutine.
 const PASSED_TO_GO: [Register; 4] = [Register::RAX, Register::RBX, Register::RCX, Register::R14];
-const RESULT: [Register; 1] = [Register::RAX];
+/// Registers with a function's result.
+pub(super) const RESULT: &[Register] = &[Register::RAX];
+/// The same in Rust, where a second one may belong to it.
+pub(super) const RESULT_OF_RUST: &[Register] = &[Register::RAX, Register::RDX];
 /// Where the compiler's guard of the stack stands, in the segment FS.
 const GUARD: u64 = 0x28;
 
-/// Looks for them.
-pub(super) fn sites(processor: Processor, code: &[u8]) -> Sites {
+/// Looks for them, where these registers hold the result.
+pub(super) fn sites(processor: Processor, code: &[u8], result: &[Register]) -> Sites {
     match processor {
-        Processor::X86 => x86(code).unwrap_or(ANY),
+        Processor::X86 => x86(code, result).unwrap_or(ANY),
         // There the kernel imitates few instructions, and none of a function's first.
         Processor::Arm => ANY,
     }
@@ -52,25 +55,25 @@ pub(super) fn passed_to_go(processor: Processor, code: &[u8]) -> u64 {
     }
 }
 
-fn x86(code: &[u8]) -> Option<Sites> {
+fn x86(code: &[u8], result: &[Register]) -> Option<Sites> {
     let body = Body::read(code)?;
     let targets = body.targets();
     let entry = body.entry(&targets, &PASSED);
-    let returns = if body.stays() { body.returns(&targets) } else { Vec::new() };
+    let returns = if body.stays() { body.returns(&targets, result) } else { Vec::new() };
     // By the address that it returns to costs less than a step over each return, where the entry costs little.
     let dear = returns.iter().any(|at| body.at(*at).is_some_and(|instruction| !is_imitated(instruction)));
     let first = body.instructions.first().is_some_and(is_imitated);
     Some(Sites { entry, returns: if dear && first { Vec::new() } else { returns } })
 }
 
-struct Body {
-    instructions: Vec<Instruction>,
+pub(super) struct Body {
+    pub instructions: Vec<Instruction>,
     end: u64,
 }
 
 impl Body {
     /// `None` when it cannot be decoded to its end.
-    fn read(code: &[u8]) -> Option<Self> {
+    pub fn read(code: &[u8]) -> Option<Self> {
         let decoder = Decoder::with_ip(64, code, 0, DecoderOptions::NONE);
         let body = Self { instructions: decoder.into_iter().collect(), end: code.len() as u64 };
         let known = body.instructions.iter().all(|instruction| instruction.code() != Code::INVALID);
@@ -109,15 +112,15 @@ impl Body {
         0
     }
 
-    fn returns(&self, targets: &BTreeSet<u64>) -> Vec<u64> {
+    fn returns(&self, targets: &BTreeSet<u64>, result: &[Register]) -> Vec<u64> {
         let ends = self.instructions.iter().enumerate();
         ends.filter(|(_, instruction)| instruction.mnemonic() == Mnemonic::Ret)
-            .map(|(nth, instruction)| self.before(nth, targets).unwrap_or_else(|| instruction.ip()))
+            .map(|(nth, instruction)| self.before(nth, targets, result).unwrap_or_else(|| instruction.ip()))
             .collect()
     }
 
     /// An instruction that the kernel imitates, which every way to this return passes with the result in its register.
-    fn before(&self, ret: usize, targets: &BTreeSet<u64>) -> Option<u64> {
+    fn before(&self, ret: usize, targets: &BTreeSet<u64>, result: &[Register]) -> Option<u64> {
         for nth in (1..=ret).rev() {
             if targets.contains(&self.instructions.get(nth)?.ip()) {
                 return None;
@@ -131,7 +134,7 @@ impl Body {
             if instruction.is_jcc_short_or_near() && is_imitated(instruction) && is_guard(guard) {
                 return Some(instruction.ip());
             }
-            if instruction.flow_control() != FlowControl::Next || writes(instruction, &RESULT) {
+            if instruction.flow_control() != FlowControl::Next || writes(instruction, result) {
                 return None;
             }
         }
@@ -150,7 +153,7 @@ fn branch(instruction: &Instruction) -> Option<u64> {
 }
 
 /// The kernel imitates it.
-fn is_imitated(instruction: &Instruction) -> bool {
+pub(super) fn is_imitated(instruction: &Instruction) -> bool {
     match instruction.mnemonic() {
         Mnemonic::Push => instruction.op0_register() != Register::None && instruction.len() <= 2,
         Mnemonic::Nop => instruction.len() == 1,
@@ -162,7 +165,7 @@ fn is_imitated(instruction: &Instruction) -> bool {
     }
 }
 
-fn writes(instruction: &Instruction, registers: &[Register]) -> bool {
+pub(super) fn writes(instruction: &Instruction, registers: &[Register]) -> bool {
     let mut factory = InstructionInfoFactory::new();
     factory.info(instruction).used_registers().iter().any(|used| {
         let changes = !matches!(used.access(), OpAccess::None | OpAccess::Read | OpAccess::CondRead);
@@ -177,7 +180,7 @@ mod tests {
     use super::*;
 
     fn of(code: &[u8]) -> Sites {
-        sites(Processor::X86, code)
+        sites(Processor::X86, code, RESULT)
     }
 
     #[test]
@@ -205,6 +208,18 @@ mod tests {
         assert_eq!(of(&[0x53, 0x90, 0xb8, 1, 0, 0, 0, 0x5b, 0xc3]), ANY);
         // xor eax, eax; nop; ret
         assert_eq!(of(&[0x31, 0xc0, 0x90, 0xc3]), Sites { entry: 2, returns: vec![2] });
+    }
+
+    #[test]
+    fn registers_that_are_cleared_at_the_end_are_no_result_in_c() {
+        // test edx, edx; js +0; sub rdx, fs:[0x28]; jne +11; add rsp, 24; xor edx, edx; xor ecx, ecx; ret; call +0:
+        // as the functions of Debian's libssl end
+        let code = [
+            0x85, 0xd2, 0x78, 0, 0x64, 0x48, 0x2b, 0x14, 0x25, 0x28, 0, 0, 0, 0x75, 0x09, 0x48, 0x83, 0xc4,
+            0x18, 0x31, 0xd2, 0x31, 0xc9, 0xc3, 0xe8, 0, 0, 0, 0,
+        ];
+        assert_eq!(of(&code), Sites { entry: 2, returns: vec![13] });
+        assert_eq!(sites(Processor::X86, &code, RESULT_OF_RUST).returns, vec![23], "which is stepped over");
     }
 
     #[test]

@@ -80,6 +80,11 @@ impl<A: Clone + Eq + Hash + Ord> Topics<A> {
         self.lines.extend(held.into_iter().map(|(_, line)| line));
     }
 
+    /// There is none to write now.
+    pub const fn is_silent(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     /// The lines to write now.
     pub fn lines(&mut self) -> Vec<Line> {
         let mut lines = std::mem::take(&mut self.lines);

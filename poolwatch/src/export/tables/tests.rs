@@ -36,12 +36,12 @@ fn opened_total(tables: &Tables, now: Time) -> Vec<String> {
 fn a_series_lives_an_hour_and_begins_anew() {
     let mut tables = Tables::new(false);
     let api = labels("api", "shop", "app");
-    tables.observe(&opened(&api), 0);
+    tables.observe(&[opened(&api)], 0);
     assert_eq!(opened_total(&tables, LIFE), ["1"]);
     assert!(opened_total(&tables, LIFE + 1).is_empty());
     // Nobody has swept: the row is still there, but counts from 0 all the same.
     tables.next_sweep = Time::MAX;
-    tables.observe(&opened(&api), LIFE + 1);
+    tables.observe(&[opened(&api)], LIFE + 1);
     assert_eq!(opened_total(&tables, LIFE + 1), ["1"]);
 }
 
@@ -49,9 +49,9 @@ fn a_series_lives_an_hour_and_begins_anew() {
 fn what_was_handed_out_stays_while_the_tables_go_on() {
     let mut tables = Tables::new(false);
     let api = labels("api", "shop", "app");
-    tables.observe(&opened(&api), 0);
+    tables.observe(&[opened(&api)], 0);
     let before = tables.counted(&Question::Metrics, 0);
-    tables.observe(&opened(&api), 0);
+    tables.observe(&[opened(&api)], 0);
     let mut page = Page::default();
     before.render(false, &mut page);
     let page = page.render(&[]).expect("the page can be written");
@@ -66,7 +66,7 @@ fn labels_that_are_gone_are_not_taken_for_those_that_have_their_address() {
     for round in 0..3 {
         for service in 0..50 {
             // Freed after each: without somebody who holds them, the next would have the same address.
-            tables.observe(&opened(&labels(&format!("service-{service}"), "shop", "app")), round);
+            tables.observe(&[opened(&labels(&format!("service-{service}"), "shop", "app"))], round);
         }
     }
     assert_eq!(opened_total(&tables, 3), vec!["3"; 50]);
@@ -76,9 +76,9 @@ fn labels_that_are_gone_are_not_taken_for_those_that_have_their_address() {
 fn one_users_end_does_not_set_the_others_counter_back() {
     let mut tables = Tables::new(false);
     let (app, report) = (labels("api", "shop", "app"), labels("api", "shop", "report"));
-    tables.observe(&opened(&report), 0);
+    tables.observe(&[opened(&report)], 0);
     for minute in 0..90 {
-        tables.observe(&opened(&app), minute * SWEEP);
+        tables.observe(&[opened(&app)], minute * SWEEP);
     }
     let now = 90 * SWEEP;
     assert_eq!(opened_total(&tables, now), ["91"]);
@@ -90,7 +90,7 @@ fn the_longest_unused_service_makes_room() {
     let mut tables = Tables::new(false);
     let service = |number: u64| labels(&format!("service-{number}"), "shop", "app");
     for number in 0..=limits::SERVICES as u64 {
-        tables.observe(&opened(&service(number)), number * SECOND);
+        tables.observe(&[opened(&service(number))], number * SECOND);
     }
     assert_eq!(tables.losses(), Losses { services: 1, ..Losses::default() });
     let now = (limits::SERVICES as u64 + 1) * SECOND;
@@ -104,15 +104,15 @@ fn the_longest_unused_service_makes_room() {
 fn services_that_are_alive_are_not_evicted_for_a_newcomer() {
     let mut tables = Tables::new(false);
     for number in 0..limits::SERVICES {
-        tables.observe(&opened(&labels(&format!("service-{number}"), "shop", "app")), 0);
+        tables.observe(&[opened(&labels(&format!("service-{number}"), "shop", "app"))], 0);
     }
     let newcomer = labels("newcomer", "shop", "app");
     for _ in 0..3 {
-        tables.observe(&opened(&newcomer), SECOND);
+        tables.observe(&[opened(&newcomer)], SECOND);
     }
     assert_eq!(tables.losses(), Losses { services: 3, ..Losses::default() });
     assert_eq!(opened_total(&tables, SECOND).len(), limits::SERVICES);
-    tables.observe(&opened(&newcomer), 60 * SECOND);
+    tables.observe(&[opened(&newcomer)], 60 * SECOND);
     assert_eq!(tables.losses(), Losses { services: 4, ..Losses::default() }, "one was evicted for it by now");
     assert_eq!(opened_total(&tables, 60 * SECOND).len(), limits::SERVICES);
 }
@@ -121,16 +121,16 @@ fn services_that_are_alive_are_not_evicted_for_a_newcomer() {
 fn a_full_table_gives_up_its_longest_unused_row() {
     let mut tables = Tables::new(false);
     (tables.databases, tables.pools) = (Table::new(2), Table::new(2));
-    tables.observe(&opened(&labels("api", "one", "app")), 0);
-    tables.observe(&opened(&labels("api", "two", "app")), 40 * SECOND);
-    tables.observe(&opened(&labels("api", "three", "app")), 50 * SECOND);
+    tables.observe(&[opened(&labels("api", "one", "app"))], 0);
+    tables.observe(&[opened(&labels("api", "two", "app"))], 40 * SECOND);
+    tables.observe(&[opened(&labels("api", "three", "app"))], 50 * SECOND);
     let shown = lines(&tables, "poolwatch_connections_opened_total", 50 * SECOND).concat();
     assert!(
         !shown.contains("\"one\"") && shown.contains("\"two\"") && shown.contains("\"three\""),
         "{shown}"
     );
     assert_eq!(tables.losses().series, 2, "one row in each table");
-    tables.observe(&opened(&labels("api", "four", "app")), 51 * SECOND);
+    tables.observe(&[opened(&labels("api", "four", "app"))], 51 * SECOND);
     assert_eq!(tables.losses().series, 3, "the others are alive: the fact is lost");
 }
 
@@ -153,7 +153,7 @@ fn after_64_sqlstates_the_rest_is_other() {
             error,
             slow: false,
         };
-        tables.observe(&fact, 0);
+        tables.observe(&[fact], 0);
     }
     let shown = lines(&tables, "db_client_operation_duration_seconds_count", 0);
     let other: Vec<_> = shown.iter().filter(|line| line.contains("error_type=\"_OTHER\"")).collect();

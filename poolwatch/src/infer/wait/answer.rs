@@ -100,7 +100,9 @@ impl Waits {
         if let Some(turn) = answered.turn
             && let Some(thread) = self.threads.get_mut(turn.thread)
         {
-            thread.answer(Answer { socket, exchange, nth: turn.nth, at });
+            let answer = Answer { socket, exchange, nth: turn.nth, at };
+            thread.answer(answer);
+            self.handed.see(answer, thread.last_asked.is_none());
         }
         self.place(socket, state, at);
     }

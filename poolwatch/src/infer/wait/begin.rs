@@ -166,7 +166,7 @@ impl Waits {
         let usual = self.routes.get(route);
         if exchange.gated {
             usual.bound(before);
-            let before = before - usual.before.mean();
+            let before = before - usual.until_borrowing();
             self.late.newest = before;
             self.note_wait(exchange, before);
         } else {

@@ -23,6 +23,9 @@ const JUDGED: Time = SECOND / 10;
 const CROWD: f64 = 3.0;
 /// Per event, what was learned while a connection was idle fades by so much.
 const FADES: f64 = 0.9999;
+/// Demands that came while a connection was idle, from which what is outside borrowings is known: a moment in which one seems
+/// idle is not enough, as when the agent comes and not all are known.
+const OUTSIDE_KNOWN: f64 = 10.0;
 /// What [`PERHAPS`] leaves to the time of a handover.
 const RETURNED: Time = PERHAPS - HANDED;
 
@@ -219,7 +222,8 @@ impl Waits {
         }
         let (open, outside) = if self.gauge.is_blind() {
             let gauge = &self.gauge;
-            let each = if gauge.idle_demands > 0.0 { gauge.idle_outside / gauge.idle_demands } else { 0.0 };
+            let known = gauge.idle_demands > OUTSIDE_KNOWN;
+            let each = if known { gauge.idle_outside / gauge.idle_demands } else { 0.0 };
             (self.demands.count() as f64, gauge.rate.at(at) * each)
         } else {
             (f64::from(self.routes.open()), self.gauge.outside.at(at))

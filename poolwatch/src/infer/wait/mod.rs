@@ -11,7 +11,7 @@
 //! | `lent.rs`, `lending.rs` | each connection as it is lent; the idle ones of a pool in order |
 //! | `begin.rs`, `answer.rs`, `serve.rs` | what a request, its answer, a demand and its response do: the links |
 //! | `unlent.rs`, `astray.rs` | demands that were served without a connection: borrowers that gave up; those that nobody serves |
-//! | `late.rs` | demands and borrowings that no turn links |
+//! | `handed.rs`, `late.rs` | demands that workers serve for an event loop; demands and borrowings that no turn links |
 //! | `park.rs`, `queue.rs`, `borrow.rs`, `lender.rs` | better evidence: sleeping threads, a pooler's clients, probes in the pool's library |
 //! | `gauge.rs`, `outside.rs`, `rate.rs` | how many wait now, and the integral of it; how many are on their way; how often demands come |
 //! | `tally.rs`, `agreement.rs`, `confidence.rs`, `waiting.rs` | waits of the last 60 s; how far to trust them; what a pool is told |
@@ -24,6 +24,7 @@ mod borrow;
 mod confidence;
 mod demand;
 mod gauge;
+mod handed;
 mod late;
 mod lender;
 mod lending;
@@ -53,6 +54,7 @@ use self::{
     borrow::Borrowers,
     demand::Demands,
     gauge::Gauge,
+    handed::Handed,
     late::Late,
     lending::Lending,
     lent::{Lent, State},
@@ -110,6 +112,7 @@ pub struct Waits {
     /// First letter and length of exchanges that are a library's own.
     returns: Vec<(u8, u32)>,
     parkings: Parkings,
+    handed: Handed,
     late: Late,
     queue: Queue,
     borrowers: Borrowers,
@@ -179,7 +182,7 @@ impl Waits {
     /// One thread serves one demand at a time.
     pub fn serves_by_threads(&self) -> bool {
         let few = self.few();
-        self.overlapping < few && self.foreign < few
+        self.overlapping < few && self.foreign < few && !self.handed.is_usual()
     }
 
     /// Waits that became known since the last call.

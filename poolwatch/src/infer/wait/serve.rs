@@ -163,7 +163,7 @@ impl Waits {
         let place = if usual == 0 { places.next_back() } else { places.next() };
         let Some(answer) = place.map(|(place, _)| place).and_then(|place| thread.answers.remove(place))
         else {
-            return self.respond_late(open, at);
+            return self.respond_by_hand(open, at);
         };
         // The response comes before the next borrower's request in some libraries, and a timer's after it.
         let belated = self.lent.get(&answer.socket).is_some_and(|lent| lent.is_after(answer.exchange));
@@ -180,7 +180,7 @@ impl Waits {
         true
     }
 
-    fn link(&mut self, open: &Open, answer: &Answer, at: Time) {
+    pub(super) fn link(&mut self, open: &Open, answer: &Answer, at: Time) {
         let usual = self.routes.get(open.route).usual();
         let Some(lent) = self.lent.get_mut(&answer.socket) else { return };
         let returned = matches!(lent.state, State::Perhaps | State::Likely) && lent.answered == answer.at;

@@ -46,7 +46,7 @@ impl Waits {
         let Some(pool) = self.waited_for(at).filter(|pool| !self.borrowers.knows(*pool)) else { return };
         let wait = self.stretch(open.at, at, open.before.idle);
         let route = self.routes.get(open.route);
-        let before = nanoseconds(route.before.mean());
+        let before = nanoseconds(route.until_borrowing());
         let habit = route.habit();
         let in_vain = wait.quiet && habit != Habit::Spares && wait.is_long();
         let habit = if in_vain && route.has_borrowed() { Habit::Shows } else { habit };
@@ -78,7 +78,7 @@ impl Waits {
         }
         let pool = self.waited_for(at);
         let route = self.routes.get(route);
-        let before = nanoseconds(route.before.mean());
+        let before = nanoseconds(route.until_borrowing());
         for wait in doubtful {
             let gave_up = self.patience.answered(&wait, Habit::Shows, before);
             route.take_back(gave_up);

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use poolwatch_ebpf::wire::name_hash;
+use poolwatch_ebpf::wire::{UNNAMED, name_hash};
 
 use super::{
     asked::{Asked, One},
@@ -163,13 +163,12 @@ impl Dialogue {
         at: Time,
         shared: &mut Shared,
     ) {
-        let portal = name_hash(b"");
         let binding = if bound && statement != 0 {
-            let (binding, dropped) = self.portals.bind(portal, self.prepared.text(statement));
+            let (binding, dropped) = self.portals.bind(UNNAMED, self.prepared.text(statement));
             self.drop_suspended(socket, dropped, at, Outcome::Completed);
             binding
         } else {
-            self.portals.binding(portal)
+            self.portals.binding(UNNAMED)
         };
         self.execute(request, nth, binding, shared);
     }

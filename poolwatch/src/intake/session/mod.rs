@@ -13,7 +13,7 @@ mod said;
 mod tests;
 mod told;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::hash_map::Entry};
 
 use poolwatch_ebpf::wire::{
     BOUND, Execute, Header, Message, Request as RequestRecord, Statement as StatementRecord, flags,
@@ -26,7 +26,7 @@ use self::{
     told::Told,
 };
 use crate::{
-    event::{Event, HashMap, Outcome, Request, RequestKind, SocketId, SqlState, Statement, Transaction},
+    event::{Event, HashMap, Outcome, Request, RequestKind, SocketId, SqlState, Transaction},
     postgres::{sql::Reader, tag},
 };
 
@@ -75,7 +75,7 @@ impl Sessions {
     /// A piece of a message was sent.
     pub fn message(&mut self, record: &Message, piece: &[u8], events: &mut Vec<Event>) {
         let socket = SocketId(record.header.socket);
-        let Some((session, shared)) = self.session(&record.header) else { return };
+        let Some((session, shared, told)) = self.session(&record.header) else { return };
         let Some(body) = session.assembly.add(record, piece) else { return };
         let said = Said {
             request: record.request,
@@ -85,22 +85,22 @@ impl Sessions {
             at: record.header.time,
         };
         session.dialogue.said(socket, &said, shared);
-        self.tell((socket, record.header.pid), events);
+        told.tell(&mut session.dialogue, record.header.pid, events);
     }
 
     /// An Execute of the unnamed portal was sent.
     pub fn execute(&mut self, record: &Execute, events: &mut Vec<Event>) {
         let socket = SocketId(record.header.socket);
-        let Some((session, shared)) = self.session(&record.header) else { return };
+        let Some((session, shared, told)) = self.session(&record.header) else { return };
         let what = (record.statement, record.flags & BOUND != 0);
         session.dialogue.executed(socket, (record.request, record.nth), what, record.header.time, shared);
-        self.tell((socket, record.header.pid), events);
+        told.tell(&mut session.dialogue, record.header.pid, events);
     }
 
     /// A statement ended that is not its request's last one.
     pub fn statement(&mut self, record: &StatementRecord, events: &mut Vec<Event>) {
         let socket = SocketId(record.header.socket);
-        let Some((session, shared)) = self.session(&record.header) else { return };
+        let Some((session, shared, told)) = self.session(&record.header) else { return };
         if record.nth == 0 {
             session.operation = Some((record.request, tag::kept_operation(&record.tag)));
         }
@@ -116,13 +116,13 @@ impl Sessions {
             executes: None,
         };
         session.dialogue.ended(socket, &ended, shared);
-        self.tell((socket, record.header.pid), events);
+        told.tell(&mut session.dialogue, record.header.pid, events);
     }
 
     /// A request was answered: tells its last statement, and completes it by its longest one's query.
     pub fn request(&mut self, record: &RequestRecord, request: &mut Request, events: &mut Vec<Event>) {
         let socket = request.socket;
-        let Some((session, shared)) = self.session(&record.header) else { return };
+        let Some((session, shared, told)) = self.session(&record.header) else { return };
         let nth = record.executes.saturating_sub(1);
         if record.executed != 0 {
             let what = (record.statement, u32::from(record.bound) & BOUND != 0);
@@ -157,16 +157,14 @@ impl Sessions {
         });
         let last = record.request.wrapping_add(record.merged.max(1) - 1);
         if record.flags & flags::NO_START != 0 {
-            self.tell((socket, record.header.pid), events);
+            told.tell(&mut session.dialogue, record.header.pid, events);
             return;
         }
         let longest = session.dialogue.answered(socket, last, request.ended, over, shared);
-        self.tell((socket, record.header.pid), events);
+        told.tell(&mut session.dialogue, record.header.pid, events);
         if let Some(query) = longest {
             request.query = Some(query.id);
-            if self.told.is_news(query.id) {
-                events.push(Event::Query((*query).clone()));
-            }
+            told.introduce(&query, events);
         }
     }
 
@@ -177,32 +175,21 @@ impl Sessions {
         }
     }
 
-    fn session(&mut self, header: &Header) -> Option<(&mut Session, &mut Shared)> {
-        let socket = SocketId(header.socket);
-        if !self.dialogues.contains_key(&socket) && self.dialogues.len() >= DIALOGUES {
-            self.strangers += 1;
-            return None;
-        }
-        let session = self.dialogues.entry(socket).or_default();
+    fn session(&mut self, header: &Header) -> Option<(&mut Session, &mut Shared, &mut Told)> {
+        let full = self.dialogues.len() >= DIALOGUES;
+        let session = match self.dialogues.entry(SocketId(header.socket)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if full => {
+                self.strangers += 1;
+                return None;
+            }
+            Entry::Vacant(new) => new.insert(Session::default()),
+        };
         if header.unheard > 0 {
             session.assembly.forget();
             session.dialogue.lose_names(&mut self.shared);
         }
-        Some((session, &mut self.shared))
-    }
-
-    /// Tells what ended, each query before its first statement.
-    fn tell(&mut self, (socket, pid): (SocketId, u32), events: &mut Vec<Event>) {
-        let Some(session) = self.dialogues.get_mut(&socket) else { return };
-        for (query, statement) in session.dialogue.take() {
-            let statement = Statement { pid, ..statement };
-            if let Some(query) = query
-                && self.told.is_news(query.id)
-            {
-                events.push(Event::Query((*query).clone()));
-            }
-            events.push(Event::Statement(statement));
-        }
+        Some((session, &mut self.shared, &mut self.told))
     }
 
     /// What could not be remembered, by the places of `poolwatch_events_lost_total`.

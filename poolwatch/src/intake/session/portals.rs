@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use poolwatch_ebpf::wire::name_hash;
+use poolwatch_ebpf::wire::UNNAMED;
 
 use crate::{
     event::{HashMap, Query, Time},
@@ -55,7 +55,7 @@ impl Portals {
     pub fn bind(&mut self, portal: u64, text: Option<Arc<Script>>) -> (Binding, Option<Suspended>) {
         self.bindings = self.bindings.wrapping_add(1);
         let binding = Binding { number: self.bindings, text, finished: false };
-        let before = if portal == name_hash(b"") {
+        let before = if portal == UNNAMED {
             self.unnamed.replace(binding.clone())
         } else if self.named.len() < PORTALS || self.named.contains_key(&portal) {
             self.named.insert(portal, binding.clone())
@@ -67,7 +67,7 @@ impl Portals {
 
     /// What a portal is bound to; a portal that is not known gets a binding to an unknown statement.
     pub fn binding(&mut self, portal: u64) -> Binding {
-        let known = if portal == name_hash(b"") { self.unnamed.as_ref() } else { self.named.get(&portal) };
+        let known = if portal == UNNAMED { self.unnamed.as_ref() } else { self.named.get(&portal) };
         match known {
             Some(binding) => binding.clone(),
             None => self.bind(portal, None).0,
@@ -81,7 +81,7 @@ impl Portals {
 
     /// A portal is closed.
     pub fn close(&mut self, portal: u64) -> Option<Suspended> {
-        let before = if portal == name_hash(b"") { self.unnamed.take() } else { self.named.remove(&portal) };
+        let before = if portal == UNNAMED { self.unnamed.take() } else { self.named.remove(&portal) };
         before.and_then(|before| self.suspended.remove(&before.number))
     }
 

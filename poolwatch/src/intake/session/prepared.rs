@@ -5,13 +5,15 @@
 use crate::event::HashMap;
 use std::{collections::VecDeque, sync::Arc};
 
+use poolwatch_ebpf::wire::UNNAMED;
+
 use super::room::Room;
 use crate::postgres::sql::Script;
 
 /// Named statements of one connection at once.
 const NAMES: usize = 4096;
 
-/// `name_hash` of the empty name, which every driver uses, has a place of its own.
+/// The empty name has a place of its own.
 #[derive(Debug, Default)]
 pub struct Prepared {
     unnamed: Option<Arc<Script>>,
@@ -30,7 +32,7 @@ struct Named {
 impl Prepared {
     /// A name means this text from here on; `None` = it is not known. Returns how many older names had to go.
     pub fn define(&mut self, name: u64, text: Option<Arc<Script>>, room: &mut Room) -> u64 {
-        if name == unnamed() {
+        if name == UNNAMED {
             self.unnamed = text;
             return 0;
         }
@@ -58,7 +60,7 @@ impl Prepared {
 
     /// What a name means, as far as that is known.
     pub fn text(&self, name: u64) -> Option<Arc<Script>> {
-        if name == unnamed() {
+        if name == UNNAMED {
             return self.unnamed.clone();
         }
         self.named.get(&name).and_then(|named| named.text.clone())
@@ -66,7 +68,7 @@ impl Prepared {
 
     /// A name means nothing any more.
     pub fn close(&mut self, name: u64, room: &mut Room) {
-        if name == unnamed() {
+        if name == UNNAMED {
             self.unnamed = None;
         } else if self.named.remove(&name).is_some() {
             room.give(1);
@@ -99,8 +101,4 @@ impl Prepared {
             });
         }
     }
-}
-
-fn unnamed() -> u64 {
-    poolwatch_ebpf::wire::name_hash(b"")
 }

@@ -1,8 +1,10 @@
-//! Which queries were told, by the very rule by which the core forgets them.
+//! Which queries were told, by the very rule by which the core forgets them; and what ended is told, each query before
+//! its first statement.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
-use crate::event::{QUERIES, QueryId};
+use super::dialogue::Dialogue;
+use crate::event::{Event, HashSet, QUERIES, Query, QueryId, Statement};
 
 /// The queries that the core knows.
 #[derive(Debug, Default)]
@@ -12,8 +14,25 @@ pub struct Told {
 }
 
 impl Told {
+    /// Tells what ended in a dialogue of this process.
+    pub fn tell(&mut self, dialogue: &mut Dialogue, pid: u32, events: &mut Vec<Event>) {
+        for (query, statement) in dialogue.take() {
+            if let Some(query) = query {
+                self.introduce(&query, events);
+            }
+            events.push(Event::Statement(Statement { pid, ..statement }));
+        }
+    }
+
+    /// Tells a query that is about to be spoken of, unless the core knows it.
+    pub fn introduce(&mut self, query: &Query, events: &mut Vec<Event>) {
+        if self.is_news(query.id) {
+            events.push(Event::Query(query.clone()));
+        }
+    }
+
     /// True when the query must be told before it is spoken of; it counts as told then.
-    pub fn is_news(&mut self, query: QueryId) -> bool {
+    fn is_news(&mut self, query: QueryId) -> bool {
         if !self.known.insert(query) {
             return false;
         }

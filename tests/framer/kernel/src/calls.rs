@@ -55,6 +55,11 @@ pub mod generated {
         machine::with(|m| m.now)
     }
 
+    /// No probe has one here.
+    pub unsafe fn bpf_get_attach_cookie(_context: *mut c_void) -> u64 {
+        0
+    }
+
     pub unsafe fn bpf_get_socket_cookie(socket: *mut c_void) -> u64 {
         socket.addr() as u64
     }

@@ -9,6 +9,7 @@ use std::{any::Any, cell::RefCell, collections::HashMap};
 #[derive(Default)]
 pub struct Memory {
     regions: Vec<(u64, Vec<u8>)>,
+    staying: Vec<(u64, Vec<u8>)>,
 }
 
 impl Memory {
@@ -21,9 +22,14 @@ impl Memory {
         self.regions.push((base, bytes));
     }
 
+    /// Makes regions that are there through later calls, until others take their place.
+    pub fn stay(&mut self, regions: Vec<(u64, Vec<u8>)>) {
+        self.staying = regions;
+    }
+
     /// Bytes that lie in one region as a whole.
     pub fn read(&self, address: u64, length: usize) -> Option<&[u8]> {
-        self.regions.iter().find_map(|(base, bytes)| {
+        self.regions.iter().chain(&self.staying).find_map(|(base, bytes)| {
             let from = usize::try_from(address.checked_sub(*base)?).ok()?;
             bytes.get(from..from.checked_add(length)?)
         })

@@ -64,7 +64,7 @@ impl Routes {
     pub fn outside(&mut self, at: Time) -> Usual {
         let (mut after, mut coming, mut square) = (0.0, 0.0, 0.0);
         for route in self.table.values_mut().filter(|route| route.borrows) {
-            let (rate, before) = (route.rate.at(at), route.before.mean());
+            let (rate, before) = (route.rate.at(at), route.until_borrowing());
             after += rate * route.after.mean();
             coming += rate * before;
             square += rate * before * before;
