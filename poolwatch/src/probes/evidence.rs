@@ -54,9 +54,11 @@ impl Evidence {
         !self.attached.is_empty()
     }
 
-    /// Attaches those that wait for it. What fails is said by [`Self::take_news`], and not tried again.
+    /// Attaches those that wait for it, the last of the catalogue first, so that whoever is told to sleep is told to
+    /// wake. What fails is said by [`Self::take_news`], and not tried again.
     pub fn attach(&mut self) {
-        for probe in PROBES.iter().filter(|probe| probe.escalated && matches!(probe.hook, Hook::Raw(_))) {
+        let escalated = |probe: &&Probe| probe.escalated && matches!(probe.hook, Hook::Raw(_));
+        for probe in PROBES.iter().rev().filter(escalated) {
             if self.state(probe).is_none_or(|state| *state != verdict::state(probe, &Outcome::Calm)) {
                 continue;
             }
@@ -71,9 +73,9 @@ impl Evidence {
         }
     }
 
-    /// Detaches them.
+    /// Detaches them, the first of the catalogue first.
     pub fn detach(&mut self) {
-        for (probe, link) in std::mem::take(&mut self.attached) {
+        for (probe, link) in std::mem::take(&mut self.attached).into_iter().rev() {
             let program = self.ebpf.program_mut(probe.name).map(<&mut RawTracePoint>::try_from);
             let outcome = match program {
                 Some(Ok(program)) => program.detach(link).map_or_else(|e| outcome_of(&e), |()| Outcome::Calm),
