@@ -11,12 +11,28 @@ pub fn write(page: &Path, command: &str, text: &str) -> Result<()> {
     fs::write(page, new).with_context(|| page.display().to_string())
 }
 
+/// What stands between the marks of `command`.
+pub fn read(page: &Path, command: &str) -> Result<String> {
+    let page = fs::read_to_string(page).with_context(|| page.display().to_string())?;
+    Ok(parts(&page, command)?[1].to_owned())
+}
+
+fn mark(command: &str, end: &str) -> String {
+    format!("<!-- made by {command}: {end} -->\n")
+}
+
+/// Up to the first mark and with it, between the two, and from the second on.
+fn parts<'a>(page: &'a str, command: &str) -> Result<[&'a str; 3]> {
+    let (begin, end) = (mark(command, "begin"), mark(command, "end"));
+    let from = page.find(&begin).context("the page has no mark where the tables begin")? + begin.len();
+    let (before, rest) = page.split_at(from);
+    let (old, after) = rest.split_at(rest.find(&end).context("the page has no mark where the tables end")?);
+    Ok([before, old, after])
+}
+
 fn replaced(old: &str, command: &str, text: &str) -> Result<String> {
-    let mark = |end: &str| format!("<!-- made by {command}: {end} -->\n");
-    let (begin, end) = (mark("begin"), mark("end"));
-    let (before, rest) = old.split_once(&begin).context("the page has no mark where the tables begin")?;
-    let (_, after) = rest.split_once(&end).context("the page has no mark where the tables end")?;
-    Ok(format!("{before}{begin}{text}{end}{after}"))
+    let [before, _, after] = parts(old, command)?;
+    Ok([before, text, after].concat())
 }
 
 #[cfg(test)]
@@ -28,6 +44,7 @@ mod tests {
         let page = "a\n<!-- made by x: begin -->\nold\n<!-- made by x: end -->\nb\n";
         let new = replaced(page, "x", "new\n").unwrap();
         assert_eq!(new, page.replace("old", "new"));
+        assert_eq!(parts(page, "x").unwrap()[1], "old\n");
         assert!(replaced(page, "y", "").is_err());
     }
 }

@@ -1,11 +1,12 @@
 //! The table of `docs/accuracy.md`, from the rows that runs have left: one line for each rig, mix, load and pool,
 //! with medians over its runs.
 //!
-//! Only what stands between the page's two marks is written; the rest of the page is its authors'.
+//! Only what stands between the page's two marks is written; the rest of the page is its authors'. A line stays until
+//! one of its runs is repeated.
 
 use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::{
     compare::{Bounds, Judged, is_sure, max_is_right, median},
@@ -27,24 +28,44 @@ type Key = (usize, String, String, u64, u32);
 /// Writes the table into the page, of runs over TLS by turns or of the others.
 pub fn write(page: &Path, turns: bool) -> Result<()> {
     let [others, by_turns] = COMMANDS;
-    marks::write(page, if turns { by_turns } else { others }, &table(&Row::all()?, turns)?)
+    let command = if turns { by_turns } else { others };
+    marks::write(page, command, &table(&Row::all()?, turns, &marks::read(page, command)?)?)
 }
 
-fn table(rows: &[Row], turns: bool) -> Result<String> {
+fn table(rows: &[Row], turns: bool, old: &str) -> Result<String> {
     let mut lines: BTreeMap<Key, Vec<&Row>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.turns == turns) {
-        let place = Rig::ALL.iter().position(|rig| rig.name() == row.rig).context("a row of no rig")?;
-        // Tenths of a millisecond: a key must have an order.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a length of a query")]
-        let query = (row.ms * 10.0) as u64;
-        let key = (place, row.mix.clone(), row.level.clone(), query, row.pool);
+        let key = key(&row.rig, &row.mix, &row.level, row.ms, row.pool)?;
         lines.entry(key).or_default().push(row);
     }
-    let mut text = format!("{HEAD}|{}\n", "---|".repeat(HEAD.matches('|').count() - 1));
-    for runs in lines.values() {
-        text.push_str(&line(runs)?);
+    let mut all: BTreeMap<Key, String> = BTreeMap::new();
+    for kept in old.lines().skip(2) {
+        all.insert(key_of(kept)?, format!("{kept}\n"));
     }
+    for (key, runs) in lines {
+        all.insert(key, line(&runs)?);
+    }
+    let mut text = format!("{HEAD}|{}\n", "---|".repeat(HEAD.matches('|').count() - 1));
+    text.extend(all.into_values());
     Ok(text)
+}
+
+fn key(rig: &str, mix: &str, level: &str, ms: f64, pool: u32) -> Result<Key> {
+    let place = Rig::ALL.iter().position(|known| known.name() == rig).context("a row of no rig")?;
+    // Tenths of a millisecond: a key must have an order.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a length of a query")]
+    let query = (ms * 10.0) as u64;
+    Ok((place, mix.to_owned(), level.to_owned(), query, pool))
+}
+
+/// Of a line that is on the page.
+fn key_of(line: &str) -> Result<Key> {
+    let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+    let [_, rig, mix, level, query, pool, ..] = cells.as_slice() else {
+        bail!("no line of the table: {line}")
+    };
+    let ms = query.strip_suffix(" ms").context("a query's length")?;
+    key(rig, mix, level, ms.parse()?, pool.parse()?)
 }
 
 fn line(runs: &[&Row]) -> Result<String> {

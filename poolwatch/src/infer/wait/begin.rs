@@ -70,6 +70,7 @@ impl Waits {
 
     /// The thread works for the demand that it read last.
     fn start_by_thread(&mut self, begun: &Begun, exchange: ExchangeRef) {
+        self.wait_until(begun.turn.thread, begun.at);
         let Some(thread) = self.threads.get_mut(begun.turn.thread) else { return };
         let Some(demand) = thread.current.and_then(|demand| self.demands.get_mut(demand)) else { return };
         if let Some(lent) = self.lent.get_mut(&begun.socket) {

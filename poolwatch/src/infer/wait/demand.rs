@@ -28,8 +28,10 @@ pub struct Open {
     pub start: Option<ExchangeRef>,
     /// The connection that it borrowed.
     pub lent: Option<SocketId>,
-    /// How long its thread slept and was woken before it borrowed.
+    /// How long its thread waited for a connection in its sleep, and until it went on.
     pub slept: Time,
+    /// When it was woken from such a sleep last.
+    pub woke: Option<Time>,
     /// Where its thread slept last until time was over.
     pub overslept: Option<u64>,
     /// What had happened until it was read.
@@ -73,8 +75,9 @@ impl Demands {
         }
         let id = DemandId { socket, number: self.next };
         self.next += 1;
-        let (start, lent, slept, overslept) = (None, None, 0, None);
-        self.open.insert(socket, Open { id, at, thread, route, start, lent, slept, overslept, before });
+        let (start, lent, slept, woke, overslept) = (None, None, 0, None, None);
+        let open = Open { id, at, thread, route, start, lent, slept, woke, overslept, before };
+        self.open.insert(socket, open);
         self.order.insert(id.number, socket);
         Some(id)
     }

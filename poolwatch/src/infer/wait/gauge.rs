@@ -235,6 +235,7 @@ impl Waits {
         for lending in self.lendings.values_mut() {
             lending.crowded = crowded;
         }
+        self.wait_early(at);
         self.note_waiting(at);
     }
 

@@ -1,15 +1,23 @@
 //! Threads that sleep before they borrowed a connection: what they wait for is one.
 //!
-//! Only sleeps of a thread that works for a demand and has not borrowed yet, that began while no connection was
-//! surely idle, and that another thread ended. A sleep that ends by itself is none: `Thread.sleep` sleeps like that,
-//! each time at the same address of its thread, which is how the next one is told apart while it lasts. One that
-//! goes on at once where it ended is the same: who waits for an interpreter's lock looks up every few milliseconds.
+//! Only sleeps of a thread that works for a demand and has not borrowed yet, that another thread ended, and that began while
+//! no connection was surely idle, or just before: of a crowd that comes at once the last may sleep before the first
+//! have asked the database. Which sleeps are no waits is known by their address ([`address`]). Who is woken with a
+//! connection uses it at once, when it runs: until then it waited, for the interpreter's lock too, but for the time that
+//! the quickest need.
 
+mod address;
+
+use std::collections::VecDeque;
+
+use self::address::Addresses;
 use super::{
+    super::limits,
     Waits,
-    thread::{Overslept, Thread},
+    demand::Open,
+    thread::{Overslept, Sleep, Thread},
 };
-use crate::event::{HashMap, Parked, Parking, SECOND, Time};
+use crate::event::{Parked, Parking, SECOND, Time};
 
 /// Silence after which nobody is taken to watch threads any more.
 const UNWATCHED: Time = 35 * SECOND;
@@ -18,20 +26,26 @@ const UNWATCHED: Time = 35 * SECOND;
 const SOON: Time = 200_000;
 /// and so near in memory: a condition variable sleeps at several words of its own.
 const NEAR: u64 = 48;
-
-/// Addresses that are told apart; sleeps at further ones are taken for waits.
-const ADDRESSES: usize = 16_384;
+/// A wait goes on that is followed so soon by another sleep, or lasts until the borrowing that begins so soon.
+const AT_ONCE: Time = 1_000_000;
+/// What the quickest need grows by one part in so many with each that takes longer.
+const SLOWER: Time = 64;
+/// A sleep that began so long before the last idle connection was lent is a wait for one.
+const EARLY: Time = 20_000_000;
 
 /// Sleeping threads of a process.
 #[derive(Debug, Default)]
 pub struct Parkings {
-    /// Threads that sleep now.
+    /// Threads that wait now.
     pub asleep: u32,
     /// Since when threads are watched.
     since: Option<Time>,
     newest: Time,
-    /// How often a sleep at an address was ended by another thread, and by itself.
-    ends: HashMap<u64, (u32, u32)>,
+    addresses: Addresses,
+    /// Threads that went to sleep while a connection seemed idle, and when; the first one that did comes first.
+    early: VecDeque<(u32, Time)>,
+    /// What the quickest need from being woken to the first use of the connection.
+    quickest: Option<Time>,
 }
 
 impl Parkings {
@@ -45,31 +59,14 @@ impl Parkings {
         self.since.is_some()
     }
 
-    /// A sleep ended.
-    fn learn(&mut self, address: u64, woken: bool) {
-        if address == 0 || (self.ends.len() >= ADDRESSES && !self.ends.contains_key(&address)) {
-            return;
-        }
-        let (by_others, by_itself) = self.ends.entry(address).or_default();
-        *(if woken { by_others } else { by_itself }) += 1;
-    }
-
     /// The sleep at this address that ended by itself was a wait nevertheless.
     pub fn forgive(&mut self, address: u64) {
-        if let Some((by_others, by_itself)) = self.ends.get_mut(&address) {
-            *by_others += 1;
-            *by_itself = by_itself.saturating_sub(1);
-        }
-    }
-
-    /// Sleeps at this address end by themselves.
-    fn is_alarm(&self, address: u64) -> bool {
-        self.ends.get(&address).is_some_and(|(by_others, by_itself)| by_itself > by_others)
+        self.addresses.forgive(address);
     }
 
     /// The thread does not sleep any more.
     pub fn wake(&mut self, thread: &mut Thread) {
-        if let Some((_, false)) = thread.asleep.take() {
+        if let Some((_, Sleep::Wait)) = thread.asleep.take() {
             self.asleep = self.asleep.saturating_sub(1);
         }
     }
@@ -77,8 +74,34 @@ impl Parkings {
     /// A sleep that ended by itself does not go on.
     pub fn settle(&mut self, thread: &mut Thread) {
         if let Some(Overslept { address, .. }) = thread.overslept.take() {
-            self.learn(address, false);
+            self.addresses.end_by_itself(address);
         }
+    }
+
+    fn sleep(&mut self, thread: &mut Thread, id: u32, since: Time, sleep: Sleep) {
+        thread.asleep = Some((since, sleep));
+        match sleep {
+            Sleep::Wait => self.asleep += 1,
+            Sleep::Early => {
+                let over = |early: &VecDeque<(u32, Time)>| {
+                    early.len() >= limits::THREADS
+                        || early.front().is_some_and(|(_, first)| since.saturating_sub(*first) > EARLY)
+                };
+                while over(&self.early) {
+                    self.early.pop_front();
+                }
+                self.early.push_back((id, since));
+            }
+            Sleep::Alarm | Sleep::Lock => {}
+        }
+    }
+
+    /// What a thread waited, of the time from being woken to the first use of its connection.
+    fn delayed(&mut self, took: Time) -> Time {
+        let slower = |quickest: Time| quickest.saturating_add(quickest / SLOWER);
+        let quickest = self.quickest.map_or(took, |quickest| slower(quickest).min(took));
+        self.quickest = Some(quickest);
+        took.saturating_sub(quickest)
     }
 
     /// Time passed.
@@ -110,7 +133,7 @@ impl Waits {
     }
 
     fn sleep(&mut self, parked: &Parked) {
-        let saturated = self.lendings.values().any(|lending| lending.is_saturated(parked.at));
+        let saturated = self.saturated(parked.at) > 0;
         let Some(thread) = self.threads.get_mut(parked.thread) else { return };
         let goes_on = thread.overslept.filter(|before| before.goes_on(parked));
         if goes_on.is_some() {
@@ -118,86 +141,89 @@ impl Waits {
         } else {
             self.parkings.settle(thread);
         }
-        let alarm = self.parkings.is_alarm(parked.address);
         let demand = thread.current.and_then(|demand| self.demands.get(demand));
-        if saturated && demand.is_some_and(|demand| demand.lent.is_none()) && thread.asleep.is_none() {
-            thread.asleep = Some((goes_on.map_or(parked.at, |before| before.since), alarm));
-            self.parkings.asleep += u32::from(!alarm);
+        let Some(demand) = demand.filter(|demand| demand.lent.is_none() && thread.asleep.is_none()) else {
+            return;
+        };
+        let addresses = &self.parkings.addresses;
+        let sleep = if addresses.is_lock(parked.address) {
+            if demand.woke.is_some() { Sleep::Wait } else { Sleep::Lock }
+        } else if !saturated {
+            Sleep::Early
+        } else if addresses.is_alarm(parked.address) {
+            Sleep::Alarm
+        } else {
+            Sleep::Wait
+        };
+        let since = goes_on.map_or(parked.at, |before| before.since);
+        self.parkings.sleep(thread, parked.thread, since, sleep);
+    }
+
+    /// No connection is idle: who went to sleep just before waits for one.
+    pub(super) fn wait_early(&mut self, at: Time) {
+        if self.parkings.early.is_empty() || self.saturated(at) == 0 {
+            return;
+        }
+        for (id, since) in std::mem::take(&mut self.parkings.early) {
+            if let Some(thread) = self.threads.get_mut(id)
+                && thread.asleep == Some((since, Sleep::Early))
+                && at.saturating_sub(since) <= EARLY
+            {
+                self.parkings.sleep(thread, id, since, Sleep::Wait);
+            }
         }
     }
 
     fn awake(&mut self, parked: &Parked) {
+        let saturated = self.lendings.keys().filter_map(|pool| self.gauge.saturated(*pool)).max();
         let Some(thread) = self.threads.get_mut(parked.thread) else { return };
-        let Some((since, _)) = thread.asleep else { return };
+        let Some((since, sleep)) = thread.asleep else { return };
         self.parkings.wake(thread);
+        let idle = saturated.is_none_or(|saturated| saturated <= since);
         if parked.parking == Parking::Woken {
-            self.parkings.learn(parked.address, true);
+            self.parkings.addresses.end_by_another(parked.address, parked.thread, idle);
         } else if parked.parking == Parking::Over {
             thread.overslept = Some(Overslept { address: parked.address, since, until: parked.at });
         }
         let demand = thread.current.and_then(|demand| self.demands.get_mut(demand));
-        let Some(demand) = demand else { return };
+        let Some(demand) = demand.filter(|_| matches!(sleep, Sleep::Wait | Sleep::Alarm)) else { return };
         if parked.parking == Parking::Over {
             demand.overslept = Some(parked.address);
         } else if parked.parking == Parking::Woken {
-            let slept = parked.at.saturating_sub(since);
-            demand.slept = demand.slept.saturating_add(slept);
-            if let Some(pool) = self.largest().filter(|_| self.watches_threads()) {
-                self.gauge.add(pool, slept);
-            }
+            let since = demand.wait_ended_before(since).unwrap_or(since);
+            demand.woke = Some(parked.at);
+            self.lengthen(parked.thread, parked.at.saturating_sub(since));
         }
+    }
+
+    /// The thread uses a connection: if it waited for one, it did until now.
+    pub(super) fn wait_until(&mut self, thread: u32, at: Time) {
+        let current = self.threads.get(thread).and_then(|thread| thread.current);
+        let demand = current.and_then(|demand| self.demands.get(demand));
+        let woke =
+            demand.filter(|demand| demand.lent.is_none()).and_then(|demand| demand.wait_ended_before(at));
+        if let Some(woke) = woke {
+            let by = self.parkings.delayed(at.saturating_sub(woke));
+            self.lengthen(thread, by);
+        }
+    }
+
+    fn lengthen(&mut self, thread: u32, by: Time) {
+        let current = self.threads.get(thread).and_then(|thread| thread.current);
+        let Some(demand) = current.and_then(|demand| self.demands.get_mut(demand)) else { return };
+        demand.slept = demand.slept.saturating_add(by);
+        if let Some(pool) = self.largest().filter(|_| self.watches_threads()) {
+            self.gauge.add(pool, by);
+        }
+    }
+}
+
+impl Open {
+    /// When its thread was woken, if that was just before.
+    fn wait_ended_before(&self, at: Time) -> Option<Time> {
+        self.woke.filter(|woke| at.saturating_sub(*woke) < AT_ONCE)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::super::pools::PoolRef;
-    use super::*;
-    use crate::event::{Begun, Demand, Protocol, SocketId, Turn};
-
-    const MS: Time = SECOND / 1000;
-    const POOL: PoolRef = PoolRef::new(1);
-
-    /// Thread 5 uses the only connection, and thread 6 has read a demand.
-    fn saturated() -> Waits {
-        let mut waits = Waits::default();
-        for (socket, thread) in [(50, 5), (51, 6)] {
-            let (socket, turn) = (SocketId(socket), Turn { thread, nth: 0 });
-            waits.ask(&Demand { socket, pid: 1, at: 1, turn, protocol: Protocol::Http, route: Some(9) });
-        }
-        waits.enter(SocketId(1), POOL, false, 2);
-        let turn = Turn { thread: 5, nth: 0 };
-        waits.begin(&Begun { socket: SocketId(1), at: 3, turn, letter: b'Q', bytes: 20 });
-        waits
-    }
-
-    /// How long thread 6 is taken to have waited: it slept from 1 ms until time was over at 6 ms, and from `again` at
-    /// another address until it was woken at 9 ms.
-    fn waited(again: Time, address: u64) -> Time {
-        let mut waits = saturated();
-        let sleeps = [
-            (MS, 640, Parking::Asleep),
-            (6 * MS, 640, Parking::Over),
-            (again, address, Parking::Asleep),
-            (9 * MS, address, Parking::Woken),
-        ];
-        let mut waited = 0;
-        for (at, address, parking) in sleeps {
-            waits.park(&Parked { pid: 1, thread: 6, address, at, parking });
-            // What was counted before sleeps were told is another's evidence.
-            waited = waits.take_elapsed(POOL).pending;
-        }
-        waited
-    }
-
-    #[test]
-    fn a_sleep_that_goes_on_at_once_is_the_same() {
-        assert_eq!(waited(6 * MS + 50_000, 648), 8 * MS);
-    }
-
-    #[test]
-    fn a_sleep_that_ended_by_itself_is_no_wait() {
-        assert_eq!(waited(7 * MS, 648), 2 * MS);
-        assert_eq!(waited(6 * MS + 50_000, 6400), 3 * MS - 50_000);
-    }
-}
+mod tests;

@@ -35,6 +35,19 @@ pub struct Answer {
     pub at: Time,
 }
 
+/// What a thread that has not borrowed sleeps for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sleep {
+    /// A connection.
+    Wait,
+    /// Perhaps a connection: when it began, some seemed idle.
+    Early,
+    /// Time, as most sleeps at its address.
+    Alarm,
+    /// A lock that every thread needs now and then.
+    Lock,
+}
+
 /// A sleep that ended by itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Overslept {
@@ -61,8 +74,8 @@ pub struct Thread {
     pub current: Option<DemandId>,
     /// Demands that it read and that are open.
     pub open: u32,
-    /// Since when it sleeps, and whether such sleeps end by themselves.
-    pub asleep: Option<(Time, bool)>,
+    /// Since when it sleeps, and for what.
+    pub asleep: Option<(Time, Sleep)>,
     /// Its sleep that ended by itself last.
     pub overslept: Option<Overslept>,
     seen: Time,
