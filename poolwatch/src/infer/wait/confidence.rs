@@ -62,6 +62,8 @@ const MOST: f64 = 0.7;
 /// How fast the trust goes where what varies before a wait comes near to the wait itself: half is left where
 /// it is 0.55 of it.
 const MIXED_UP: f64 = 1.5;
+/// Share of the waits that threads spent on going on, from which half of the trust is left.
+const DELAYED: f64 = 0.06;
 /// Mean wait below which its share in the uncertainty is that of this, in nanoseconds.
 const SHORT: f64 = 1_000_000.0;
 
@@ -97,7 +99,7 @@ impl Waits {
         let agreement = if several { 1.0 } else { agreement };
         let uncertain = match method {
             Method::Uprobe | Method::Pooler | Method::Turns | Method::Nothing => 1.0,
-            Method::Futex => (1.0 - self.further) * (1.0 - self.further),
+            Method::Futex => (1.0 - self.further) * (1.0 - self.further) * self.readiness(),
             Method::Causal => {
                 self.routes.linked().sqrt() * self.steadiness(mean) * self.grounds(mean) * agreement
             }
@@ -111,6 +113,11 @@ impl Waits {
             _ => 1.0,
         };
         (method.trust() * uncertain * shared * whole * counted).clamp(0.0, 1.0)
+    }
+
+    /// Close to 1 where threads that have a connection go on at once: else the library may have counted less, or more.
+    fn readiness(&self) -> f64 {
+        1.0 / (1.0 + self.parkings.delayed() / DELAYED)
     }
 
     /// Close to 1 where the wait is long against what varies before it: all of that may be taken for waiting. Where much of

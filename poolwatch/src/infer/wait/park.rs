@@ -30,6 +30,8 @@ const NEAR: u64 = 48;
 const AT_ONCE: Time = 1_000_000;
 /// What the quickest need grows by one part in so many with each that takes longer.
 const SLOWER: Time = 64;
+/// Per wait, what is known of earlier ones fades by so much.
+const FADES: f64 = 0.999;
 /// A sleep that began so long before the last idle connection was lent is a wait for one.
 const EARLY: Time = 20_000_000;
 
@@ -46,6 +48,9 @@ pub struct Parkings {
     early: VecDeque<(u32, Time)>,
     /// What the quickest need from being woken to the first use of the connection.
     quickest: Option<Time>,
+    /// What was waited lately, in nanoseconds, and how much of it was no sleep for the connection itself.
+    waited: f64,
+    delays: f64,
 }
 
 impl Parkings {
@@ -96,8 +101,18 @@ impl Parkings {
         }
     }
 
+    /// The share of waits that threads spent on going on.
+    pub fn delayed(&self) -> f64 {
+        self.delays / self.waited.max(1.0)
+    }
+
+    fn wait(&mut self, took: Time, delay: Time) {
+        self.waited = self.waited * FADES + took as f64;
+        self.delays = self.delays * FADES + delay as f64;
+    }
+
     /// What a thread waited, of the time from being woken to the first use of its connection.
-    fn delayed(&mut self, took: Time) -> Time {
+    fn delay(&mut self, took: Time) -> Time {
         let slower = |quickest: Time| quickest.saturating_add(quickest / SLOWER);
         let quickest = self.quickest.map_or(took, |quickest| slower(quickest).min(took));
         self.quickest = Some(quickest);
@@ -190,9 +205,12 @@ impl Waits {
         if parked.parking == Parking::Over {
             demand.overslept = Some(parked.address);
         } else if parked.parking == Parking::Woken {
-            let since = demand.wait_ended_before(since).unwrap_or(since);
+            let from = demand.wait_ended_before(since).unwrap_or(since);
+            let took = parked.at.saturating_sub(from);
+            let goes_on = demand.woke.is_some() && self.parkings.addresses.is_lock(parked.address);
             demand.woke = Some(parked.at);
-            self.lengthen(parked.thread, parked.at.saturating_sub(since));
+            self.parkings.wait(took, if goes_on { took } else { since.saturating_sub(from) });
+            self.lengthen(parked.thread, took);
         }
     }
 
@@ -203,8 +221,9 @@ impl Waits {
         let woke =
             demand.filter(|demand| demand.lent.is_none()).and_then(|demand| demand.wait_ended_before(at));
         if let Some(woke) = woke {
-            let by = self.parkings.delayed(at.saturating_sub(woke));
-            self.lengthen(thread, by);
+            let delay = self.parkings.delay(at.saturating_sub(woke));
+            self.parkings.wait(delay, delay);
+            self.lengthen(thread, delay);
         }
     }
 
