@@ -97,7 +97,7 @@ impl Parkings {
                 }
                 self.early.push_back((id, since));
             }
-            Sleep::Alarm | Sleep::Lock => {}
+            Sleep::Alarm | Sleep::Other => {}
         }
     }
 
@@ -161,14 +161,16 @@ impl Waits {
             return;
         };
         let addresses = &self.parkings.addresses;
+        let alarm = addresses.is_alarm(parked.address);
         let sleep = if addresses.is_lock(parked.address) {
-            if demand.woke.is_some() { Sleep::Wait } else { Sleep::Lock }
-        } else if !saturated {
-            Sleep::Early
-        } else if addresses.is_alarm(parked.address) {
-            Sleep::Alarm
+            if demand.woke.is_some() { Sleep::Wait } else { Sleep::Other }
         } else {
-            Sleep::Wait
+            match (saturated, alarm) {
+                (true, false) => Sleep::Wait,
+                (true, true) => Sleep::Alarm,
+                (false, false) => Sleep::Early,
+                (false, true) => Sleep::Other,
+            }
         };
         let since = goes_on.map_or(parked.at, |before| before.since);
         self.parkings.sleep(thread, parked.thread, since, sleep);

@@ -42,10 +42,10 @@ pub enum Sleep {
     Wait,
     /// Perhaps a connection: when it began, some seemed idle.
     Early,
-    /// Time, as most sleeps at its address.
+    /// Time, as most sleeps at its address; a connection, if another thread ends it.
     Alarm,
-    /// A lock that every thread needs now and then.
-    Lock,
+    /// A lock that every thread needs now and then, or time while some connection is idle.
+    Other,
 }
 
 /// A sleep that ended by itself.
