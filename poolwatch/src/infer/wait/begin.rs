@@ -24,6 +24,7 @@ impl Waits {
         self.advance(begun.at);
         self.newest_begin = self.newest_begin.max(begun.at);
         self.see_use(begun);
+        self.see_ask(begun);
         if let Some(lent) = self.lent.get_mut(&begun.socket)
             && lent.state != State::Transaction
         {
@@ -37,6 +38,14 @@ impl Waits {
         }
         self.place(begun.socket, State::Busy, begun.at);
         self.weigh(begun.at);
+    }
+
+    /// A connection is known from its first answer on, and who uses it then may have asked before.
+    fn see_ask(&mut self, begun: &Begun) {
+        let current = self.threads.get(begun.turn.thread).and_then(|thread| thread.current);
+        if let Some(demand) = current.and_then(|demand| self.demands.get_mut(demand)) {
+            demand.asked.get_or_insert(begun.at);
+        }
     }
 
     fn exchange(&mut self, begun: &Begun) {
@@ -80,12 +89,13 @@ impl Waits {
             return;
         }
         let first = demand.start.is_none();
+        let asked = demand.asked.filter(|_| first).unwrap_or(begun.at);
         demand.lent = Some(begun.socket);
         demand.start = Some(exchange);
         follow(&mut self.further, !first);
         let (at, slept, route) = (demand.at, demand.slept, demand.route);
         self.bound(begun.socket, begun.at);
-        let before = begun.at.saturating_sub(at) as f64;
+        let before = asked.saturating_sub(at) as f64;
         if self.parkings.watched_since(at) {
             self.note_wait(exchange, slept as f64);
             if slept == 0 && !exchange.gated {
@@ -184,5 +194,32 @@ impl Waits {
         if let Some(pool) = pool.filter(|pool| !self.borrowers.knows_of(*pool, since)) {
             self.waited.push(Waited { pool, took });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{Demand, Protocol, SECOND, Turn},
+        infer::pools::PoolRef,
+    };
+
+    #[test]
+    fn who_asked_on_a_connection_that_was_not_known_yet_waited_no_longer() {
+        const MS: Time = SECOND / 1000;
+        let mut waits = Waits::default();
+        for (socket, thread) in [(50, 5), (51, 6)] {
+            let (socket, turn) = (SocketId(socket), Turn { thread, nth: 0 });
+            waits.ask(&Demand { socket, pid: 1, at: MS, turn, protocol: Protocol::Http, route: Some(9) });
+        }
+        let turn = Turn { thread: 5, nth: 0 };
+        let begun = |at| Begun { socket: SocketId(1), at, turn, letter: b'Q', bytes: 20 };
+        waits.begin(&begun(2 * MS));
+        waits.enter(SocketId(1), PoolRef::new(1), true, 40 * MS);
+        waits.begin(&begun(41 * MS));
+        let mut waited = Vec::new();
+        waits.take_waited(&mut waited);
+        assert!(matches!(waited.as_slice(), [one] if one.took <= MS as f64), "{waited:?}");
     }
 }

@@ -63,7 +63,7 @@ const MOST: f64 = 0.7;
 /// it is 0.55 of it.
 const MIXED_UP: f64 = 1.5;
 /// Share of the waits that threads spent on going on, from which half of the trust is left.
-const DELAYED: f64 = 0.06;
+const DELAYED: f64 = 0.075;
 /// Mean wait below which its share in the uncertainty is that of this, in nanoseconds.
 const SHORT: f64 = 1_000_000.0;
 

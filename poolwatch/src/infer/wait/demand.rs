@@ -24,6 +24,8 @@ pub struct Open {
     pub thread: u32,
     /// Its route.
     pub route: RouteId,
+    /// When its thread first asked the database after it was read, on whichever connection.
+    pub asked: Option<Time>,
     /// The exchange that its borrowing began with, where that was recognised.
     pub start: Option<ExchangeRef>,
     /// The connection that it borrowed.
@@ -76,7 +78,7 @@ impl Demands {
         let id = DemandId { socket, number: self.next };
         self.next += 1;
         let (start, lent, slept, woke, overslept) = (None, None, 0, None, None);
-        let open = Open { id, at, thread, route, start, lent, slept, woke, overslept, before };
+        let open = Open { id, at, thread, route, asked: None, start, lent, slept, woke, overslept, before };
         self.open.insert(socket, open);
         self.order.insert(id.number, socket);
         Some(id)
