@@ -2,7 +2,12 @@
 
 use aya_ebpf::helpers::generated as raw;
 
-use crate::{kernel::read, maps::offset};
+use poolwatch_ebpf::wire::{Counter, exit};
+
+use crate::{
+    kernel::{copy_user, read},
+    maps::{count, offset},
+};
 
 /// Whose registers to read, once a call turns out to matter.
 #[derive(Clone, Copy)]
@@ -119,6 +124,25 @@ pub fn results(registers: u64) -> [u64; 2] {
 #[inline(always)]
 pub fn stack(registers: u64) -> u64 {
     read(registers + offset!(registers_stack) as u64, 0)
+}
+
+/// The first result of a function that is left here, which the probe's cookie tells where to find; `None` if it cannot be read, which
+/// is counted.
+#[inline(always)]
+pub fn left_with(registers: u64, cookie: u64) -> Option<u64> {
+    match cookie & exit::WITH {
+        exit::NIL => Some(0),
+        exit::STACK => {
+            let mut result = 0_u64;
+            let at = stack(registers) + (cookie >> exit::DISTANCE);
+            if !unsafe { copy_user((&raw mut result).cast(), size_of::<u64>() as u32, at) } {
+                count(Counter::PayloadUnread);
+                return None;
+            }
+            Some(result)
+        }
+        _ => Some(read(registers + offset!(registers_result) as u64, 0)),
+    }
 }
 
 /// The last comparison's operands were equal, on x86-64.

@@ -86,6 +86,27 @@ fn each_return_that_the_disassembler_shows_is_found() -> Result<()> {
     Ok(())
 }
 
+/// A method of crypto/tls, what it defers last, and by how many deferred calls it ends.
+const ENDS: [(&str, &str, usize); 2] = [
+    ("crypto/tls.(*Conn).Read", "crypto/tls.(*Conn).Read.deferwrap1", 1),
+    ("crypto/tls.(*Conn).Write", "crypto/tls.(*Conn).Write.deferwrap2", 2),
+];
+
+#[test]
+fn the_returns_behind_what_crypto_tls_defers_are_seen_there() -> Result<()> {
+    need!(Feature::GoDrivers, Feature::GoRigs, Feature::GoLinked);
+    for (name, wanted, calls) in ENDS {
+        let (function, last) = (find(&program("tls_pgx")?, name)?, find(&program("tls_pgx")?, wanted)?);
+        let left = function.left_by(Some(&last), calls);
+        println!("{name}: {:x?} {:x?} {:x?}", function.deferred, last.untouched, left);
+        ensure!(left.iter().filter(|exit| Some(exit.at) == last.untouched).count() == 1, "{name}: {left:x?}");
+        let own = left.iter().filter(|exit| function.returns.contains(&exit.at)).count();
+        let behind = function.deferred.iter().filter(|end| end.calls == calls).count();
+        ensure!(behind > 0 && own + behind == function.returns.len(), "{name}: {left:x?}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_stripped_program_has_its_functions_still() -> Result<()> {
     need!(Feature::GoDrivers, Feature::GoRigs, Feature::GoLinked);

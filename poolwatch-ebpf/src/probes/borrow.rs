@@ -6,13 +6,13 @@
 //! Source: <https://github.com/golang/go/blob/go1.26.0/src/cmd/compile/abi-internal.md#amd64-architecture>.
 
 use aya_ebpf::{EbpfContext, helpers::generated as raw, macros::uprobe, programs::ProbeContext};
-use poolwatch_ebpf::wire::{Borrow, Counter, Kind, borrowing, exit, standing};
+use poolwatch_ebpf::wire::{Borrow, Kind, borrowing, exit, standing};
 
 use crate::{
     emit::{header, reserve, wake},
     filter, kernel,
-    maps::{self, offset},
-    registers::{is_zero, stack},
+    maps::offset,
+    registers::{is_zero, left_with},
 };
 
 /// `database/sql.(*DB).conn`, `puddle.(*Pool[T]).Acquire`: begins.
@@ -34,30 +34,12 @@ pub fn borrower_answered(context: ProbeContext) -> u32 {
         _ => true,
     };
     if leaves {
-        let outcome = if left_with(registers, cookie) == 0 { borrowing::REFUSED } else { borrowing::GRANTED };
+        // Most get something.
+        let refused = left_with(registers, cookie) == Some(0);
+        let outcome = if refused { borrowing::REFUSED } else { borrowing::GRANTED };
         unsafe { tell(registers, outcome, 0) };
     }
     0
-}
-
-/// The first result, which is not in its register yet where the probe does not stand on the return itself.
-#[inline(always)]
-fn left_with(registers: u64, cookie: u64) -> u64 {
-    match cookie & exit::WITH {
-        exit::NIL => 0,
-        exit::STACK => {
-            let mut result = 0_u64;
-            let at = stack(registers) + (cookie >> exit::DISTANCE);
-            // Most get something.
-            let read = unsafe { kernel::copy_user((&raw mut result).cast(), size_of::<u64>() as u32, at) };
-            if !read {
-                maps::count(Counter::PayloadUnread);
-                return 1;
-            }
-            result
-        }
-        _ => first(registers),
-    }
 }
 
 /// The first argument or result.

@@ -5,6 +5,7 @@
 
 use aya_ebpf::{
     EbpfContext,
+    helpers::generated as raw,
     macros::{uprobe, uretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
@@ -14,7 +15,7 @@ use crate::{
     kernel,
     maps::offset,
     plain::{self, Passes},
-    registers::Passed,
+    registers::{Passed, left_with},
 };
 
 /// `int SSL_read(SSL *ssl, void *buf, int num)`, `ssize_t gnutls_record_recv(gnutls_session_t session, void *data, size_t size)`
@@ -76,11 +77,13 @@ pub fn plain_go_write(context: ProbeContext) -> u32 {
     enter_in_go(context.as_ptr() as u64, false)
 }
 
-/// At the end of one of these two.
+/// At the end of one of these two, or in what it deferred: the probe's cookie says where its result is.
 #[uprobe]
 pub fn plain_go_done(context: ProbeContext) -> u32 {
     let registers = context.as_ptr() as u64;
-    unsafe { plain::returned(plain::caller_in_go(goroutine(registers)), result(registers)) };
+    let cookie = unsafe { raw::bpf_get_attach_cookie(context.as_ptr()) };
+    let result = left_with(registers, cookie).unwrap_or(0);
+    unsafe { plain::returned(plain::caller_in_go(goroutine(registers)), result) };
     0
 }
 

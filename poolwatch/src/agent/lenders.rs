@@ -99,7 +99,7 @@ fn place(function: &Function) -> Place {
     Place { passed: function.passed, exits: function.exits.iter().map(exit).collect() }
 }
 
-fn exit(found: &symbols::Exit) -> Exit {
+pub(super) fn exit(found: &symbols::Exit) -> Exit {
     let exit = match found.with {
         Left::Register => Exit::with_register(found.at),
         Left::Nil => Exit::with_nil(found.at),

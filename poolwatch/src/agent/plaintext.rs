@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::watcher::Watcher;
+use super::{lenders::exit, watcher::Watcher};
 use crate::{
     clock,
     config::Tls,
@@ -127,7 +127,7 @@ impl Watcher {
             return;
         }
         let began = clock::now();
-        let files: Vec<(&Path, Vec<Gate<'_>>)> = found.libraries.iter().map(gates).collect();
+        let files: Vec<(&Path, Vec<Gate>)> = found.libraries.iter().map(gates).collect();
         match self.pressure.evidence.attach_library(pid, &files) {
             Ok(true) => {
                 let microseconds = clock::now().saturating_sub(began) / 1000;
@@ -152,16 +152,16 @@ impl Watcher {
     }
 }
 
-fn gates(library: &Library) -> (&Path, Vec<Gate<'_>>) {
+fn gates(library: &Library) -> (&Path, Vec<Gate>) {
     (&library.file, library.doors.iter().filter_map(gate).collect())
 }
 
-fn gate(door: &Door) -> Option<Gate<'_>> {
+fn gate(door: &Door) -> Option<Gate> {
     let way = WAYS.iter().find(|way| way.function == door.name)?;
     let entered = way.entered.map(|probe| (probe, door.entry));
     let Some([done, returned]) = way.done else {
-        return Some(Gate { entered, done: "", returns: &[], caught: None });
+        return Some(Gate { entered, done: "", exits: Vec::new(), caught: None });
     };
     let caught = door.caught.map(|at| (returned, at));
-    Some(Gate { entered, done, returns: &door.returns, caught })
+    Some(Gate { entered, done, exits: door.exits.iter().map(exit).collect(), caught })
 }

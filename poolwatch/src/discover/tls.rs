@@ -18,7 +18,7 @@ use super::{
     Lookup,
     library::{ProgramId, identity},
     process,
-    symbols::{Door, Function, Unfound, doors, go_functions, rust_functions},
+    symbols::{Door, Unfound, doors, go_functions, rust_functions},
 };
 
 /// A function that takes or hands over plaintext, and the probes that are set at it.
@@ -65,6 +65,10 @@ const NEEDED: [&[&str]; 4] = [
 ];
 /// Source: <https://github.com/golang/go/blob/go1.26.0/src/crypto/tls/conn.go>.
 const GO: [&str; 2] = ["crypto/tls.(*Conn).Read", "crypto/tls.(*Conn).Write"];
+/// What each of them defers last, and with how many others it is called before most returns. Before Go 1.21 it bears
+/// another name, and each return is probed.
+const DEFERRED: [(&str, usize); 2] =
+    [("crypto/tls.(*Conn).Read.deferwrap1", 1), ("crypto/tls.(*Conn).Write.deferwrap2", 2)];
 /// What writes is one for all that a program may call: a `Writer` hands on to it. It reads by `Reader::read`, which copies, or by
 /// the two others; `fill_buf` is the first of them.
 /// Source: <https://github.com/rustls/rustls/blob/v/0.23.46/rustls/src/conn.rs>.
@@ -174,13 +178,15 @@ fn complete(found: Vec<Door>) -> Vec<Door> {
 
 /// Go's own convention for registers is needed: older programs are left to turns.
 fn in_go(file: &File) -> Vec<Door> {
-    let found = go_functions(file, &GO).unwrap_or_default();
-    let known = found.len() == GO.len() && found.iter().all(|function| function.goroutine_in_register);
-    let door = |function: Function| Door {
-        name: function.name,
-        entry: function.passed,
-        returns: function.returns,
-        caught: None,
+    let wanted = [GO[0], GO[1], DEFERRED[0].0, DEFERRED[1].0];
+    let found = go_functions(file, &wanted).unwrap_or_default();
+    let named =
+        |name: &str| found.iter().find(|function| function.name == name && function.goroutine_in_register);
+    let door = |(name, (last, calls)): (&str, (&str, usize))| {
+        let function = named(name)?;
+        let last = found.iter().find(|function| function.name == last);
+        let exits = function.left_by(last, calls);
+        Some(Door { name: name.to_owned(), entry: function.passed, exits, caught: None })
     };
-    if known { found.into_iter().map(door).collect() } else { Vec::new() }
+    GO.into_iter().zip(DEFERRED).map(door).collect::<Option<_>>().unwrap_or_default()
 }

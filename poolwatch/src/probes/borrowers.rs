@@ -55,8 +55,12 @@ impl Exit {
         Self { cookie: self.cookie | when, ..self }
     }
 
-    fn point(&self) -> UProbeAttachPoint<'static> {
-        UProbeAttachPoint { location: self.at.into(), cookie: Some(self.cookie) }
+    /// The plainest needs no cookie, which kernels before 5.15 do not know.
+    pub(super) fn point(&self) -> UProbeAttachPoint<'static> {
+        UProbeAttachPoint {
+            location: self.at.into(),
+            cookie: Some(self.cookie).filter(|cookie| *cookie != 0),
+        }
     }
 }
 

@@ -3,20 +3,21 @@
 use std::path::Path;
 
 use super::{
+    borrowers::Exit,
     catalog::{Hook, PROBES},
     evidence::Evidence,
     verdict::Outcome,
 };
 
 /// Where probes are set at a function of a library; offsets of its file.
-#[derive(Clone, Copy, Debug)]
-pub struct Gate<'a> {
+#[derive(Clone, Debug)]
+pub struct Gate {
     /// The program at its entry, where its arguments are still as they were passed.
     pub entered: Option<(&'static str, u64)>,
     /// The program where its result stands.
     pub done: &'static str,
-    /// Where its result stands.
-    pub returns: &'a [u64],
+    /// Where it is left, and where its result is then.
+    pub exits: Vec<Exit>,
     /// The program that catches it by the address that it returns to, and its first instruction.
     pub caught: Option<(&'static str, u64)>,
 }
@@ -30,17 +31,17 @@ impl Evidence {
     ///
     /// # Errors
     /// What the kernel refused; nothing of it is attached then.
-    pub fn attach_library(&mut self, pid: u32, files: &[(&Path, Vec<Gate<'_>>)]) -> Result<bool, Outcome> {
+    pub fn attach_library(&mut self, pid: u32, files: &[(&Path, Vec<Gate>)]) -> Result<bool, Outcome> {
         if self.libraries.contains_key(&pid) || self.libraries.len() >= PROCESSES {
             return Ok(false);
         }
         let mut links = Vec::new();
         let attached = files.iter().try_for_each(|(file, gates)| {
-            let returns = gates.iter().flat_map(|gate| gate.returns.iter().map(|at| (gate.done, *at)));
+            let exits = gates.iter().flat_map(|gate| gate.exits.iter().map(|exit| (gate.done, exit.point())));
             let caught = gates.iter().filter_map(|gate| gate.caught);
             let entries = gates.iter().filter_map(|gate| gate.entered);
-            let sites: Vec<(&str, u64)> = returns.chain(caught).chain(entries).collect();
-            sites.into_iter().try_for_each(|(name, at)| self.attach_in(name, pid, file, at, &mut links))
+            let plain = caught.chain(entries).map(|(name, at)| (name, at.into()));
+            exits.chain(plain).try_for_each(|(name, at)| self.attach_in(name, pid, file, at, &mut links))
         });
         if let Err(outcome) = attached {
             self.take_off(links);

@@ -14,7 +14,8 @@ use object::{
 
 use super::{
     CODE_BYTES, Door, Function, TABLE_BYTES, Unfound,
-    exits::{Exit, exits},
+    deferred::{Deferred, deferred, untouched},
+    exits::{Exit, If, Left, exits},
     pclntab::{Symbol, Table},
     returns::{self, Processor},
     rust,
@@ -134,6 +135,11 @@ impl<'data, R: ReadRef<'data>> Program<'data, R> {
                 .into_iter()
                 .map(|exit| Exit { at: entry + exit.at, ..exit })
                 .collect(),
+            deferred: deferred(self.processor, code, &returns)
+                .into_iter()
+                .map(|end| Deferred { at: entry + end.at, ..end })
+                .collect(),
+            untouched: untouched(self.processor, code).map(|at| entry + at),
             returns: returns.into_iter().map(|at| entry + at).collect(),
             goroutine_in_register: returns::goroutine_in_register(self.processor, code),
         })
@@ -182,7 +188,11 @@ impl<'data, R: ReadRef<'data>> Program<'data, R> {
             name: name.to_owned(),
             entry: entry + sites.entry,
             caught: sites.returns.is_empty().then_some(entry),
-            returns: sites.returns.iter().map(|at| entry + at).collect(),
+            exits: sites
+                .returns
+                .iter()
+                .map(|at| Exit { at: entry + at, when: If::Always, with: Left::Register })
+                .collect(),
         })
     }
 

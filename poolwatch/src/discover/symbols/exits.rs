@@ -238,7 +238,7 @@ impl Paths {
 }
 
 /// What an instruction makes the first result.
-fn loaded(instruction: &Instruction) -> Option<Left> {
+pub(super) fn loaded(instruction: &Instruction) -> Option<Left> {
     let [to, from] = [instruction.op0_register(), instruction.op1_register()];
     match instruction.mnemonic() {
         Mnemonic::Xor if to == from && to.full_register() == Register::RAX => Some(Left::Nil),

@@ -5,6 +5,7 @@
 //! return address, as for C, would break Go: its stacks move. So each return instruction is looked for.
 //! What is not a Go program, is damaged, or uses a form that is not known here is told as such, never guessed.
 
+mod deferred;
 mod elf;
 mod exits;
 mod pclntab;
@@ -16,7 +17,10 @@ use std::{fmt, fs::File};
 
 use object::{ReadCache, ReadRef};
 
-pub use self::exits::{Exit, If, Left};
+pub use self::{
+    deferred::Deferred,
+    exits::{Exit, If, Left},
+};
 use self::{elf::Program, pclntab::Table};
 
 /// The largest table of functions that is read; a larger one is told as [`Unfound::TooLarge`].
@@ -39,6 +43,10 @@ pub struct Function {
     pub returns: Vec<u64>,
     /// Where it is seen to be left by each of them, and with what as its first result; offsets in the file.
     pub exits: Vec<Exit>,
+    /// Its returns behind what it deferred; offsets in the file.
+    pub deferred: Vec<Deferred>,
+    /// Offset in the file of an instruction that the kernel imitates, where its stack is as its caller left it.
+    pub untouched: Option<u64>,
     /// Its code finds its goroutine in the register that Go's own convention gives it since 1.17.
     pub goroutine_in_register: bool,
 }
@@ -50,8 +58,8 @@ pub struct Door {
     pub name: String,
     /// Where all calls pass with their arguments in registers: at its first instruction, or little behind it.
     pub entry: u64,
-    /// Where its returns pass with their result in its register.
-    pub returns: Vec<u64>,
+    /// Where it is left, and where its result is then.
+    pub exits: Vec<Exit>,
     /// Its first instruction, where there are no such places: to be caught by the address that it returns to.
     pub caught: Option<u64>,
 }

@@ -85,7 +85,7 @@ impl Body {
     }
 
     /// Where branches lead.
-    fn targets(&self) -> BTreeSet<u64> {
+    pub fn targets(&self) -> BTreeSet<u64> {
         self.instructions.iter().filter_map(branch).collect()
     }
 
