@@ -4,7 +4,7 @@
 //!
 //! Everything is measured in pairs that follow each other, with and without poolwatch, in turns; what is told is the
 //! median over pairs and its interval. Arguments: `--pairs N` (of each, 10), `--seconds N` (of each run, 5), `--only
-//! WORD` (what has it in its name), `--table NAME` (one of [`TABLES`] alone), `--page FILE` (whose tables are written).
+//! WORD` (what has it in its name; other rows of a page stay), `--table NAME` (one of [`TABLES`] alone), `--page FILE` (whose tables are written).
 
 mod bench;
 mod calls;
@@ -209,7 +209,7 @@ fn overhead(arguments: Vec<String>) -> Result<()> {
             println!("{}", verdict.line());
         }
         if let Some(page) = &options.page {
-            found.write(page, table)?;
+            found.write(page, table, options.only.is_empty())?;
         }
     }
     Ok(())

@@ -163,8 +163,9 @@ impl Part {
 
 impl Found {
     /// Writes what was found into the page, in the place of the table with this name.
-    pub fn write(&self, page: &Path, table: &str) -> Result<()> {
-        marks::write(page, &format!("{COMMAND} {table}"), &self.text()?)
+    pub fn write(&self, page: &Path, table: &str, whole: bool) -> Result<()> {
+        let put = if whole { marks::write } else { marks::renew };
+        put(page, &format!("{COMMAND} {table}"), &self.text()?)
     }
 
     fn text(&self) -> Result<String> {

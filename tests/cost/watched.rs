@@ -46,7 +46,18 @@ pub struct Probe {
 
 /// Does the work with poolwatch beside it as the mode says; returns what poolwatch used meanwhile.
 pub fn beside<T>(mode: Mode, options: &[&str], work: impl FnOnce() -> Result<T>) -> Result<(T, Used)> {
+    beside_warm(mode, options, || Ok(()), work)
+}
+
+/// The same after something that is not counted, so that poolwatch has looked at the programs already.
+pub fn beside_warm<T>(
+    mode: Mode,
+    options: &[&str],
+    warm: impl FnOnce() -> Result<()>,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<(T, Used)> {
     if mode == Mode::Off {
+        warm()?;
         return Ok((work()?, Used::default()));
     }
     // None of this process's own: whoever watches that watches its children, too.
@@ -59,6 +70,7 @@ pub fn beside<T>(mode: Mode, options: &[&str], work: impl FnOnce() -> Result<T>)
     let group = Group::new("agent")?;
     let mut agent = Agent::start(&arguments)?;
     group.add(agent.pid())?;
+    warm()?;
     let before = group.used()?;
     let done = work()?;
     let time = group.used()?.saturating_sub(before).as_secs_f64();

@@ -22,7 +22,7 @@ use crate::{
     group::Group,
     pairs::Median,
     table,
-    watched::{Mode, Used, beside},
+    watched::{Mode, Used, beside_warm},
 };
 
 /// A service under a load.
@@ -79,6 +79,9 @@ pub fn classic() -> Work {
     }
 }
 
+/// How long each run goes on before it counts, in seconds: poolwatch looks at the service's program meanwhile.
+const WARM: f64 = 1.0;
+
 /// What came of one run; times in seconds.
 #[derive(Clone, Copy, Debug)]
 struct Run {
@@ -97,8 +100,7 @@ struct Run {
 type Watched = (Run, Used);
 
 impl Work {
-    fn run(&self, target: &Arc<Target>, group: &Group, seconds: u32, seed: u64) -> Result<Run> {
-        let seconds = f64::from(self.seconds.unwrap_or(seconds));
+    fn run(&self, target: &Arc<Target>, group: &Group, seconds: f64, seed: u64) -> Result<Run> {
         let load = Load { arrivals: self.arrivals, mix: Mix::A, ms: self.ms, even: true, seconds, seed };
         let before = group.used()?;
         let mut answers = load.run(target)?;
@@ -140,16 +142,17 @@ impl Work {
         plan.warm(&mut rig)?;
         group.add(server.pid())?;
         group.add(rig.pid())?;
+        let seconds = f64::from(self.seconds.unwrap_or(seconds));
         let mut turns = Vec::new();
         for pair in 0..pairs {
-            let run =
-                |mode| beside(mode, &options, || self.run(&rig.target, &group, seconds, u64::from(pair)));
+            let load = |seconds| self.run(&rig.target, &group, seconds, u64::from(pair));
+            let run = |mode| beside_warm(mode, &options, || load(WARM).map(drop), || load(seconds));
             let backwards = pair % 2 == 1;
             let first = run(if backwards { Mode::On } else { Mode::Off })?;
             let second = run(if backwards { Mode::Off } else { Mode::On })?;
             turns.push(if backwards { (second, first) } else { (first, second) });
         }
-        self.cost(&turns, f64::from(self.seconds.unwrap_or(seconds)))
+        self.cost(&turns, seconds)
     }
 
     fn cost(&self, turns: &[(Watched, Watched)], seconds: f64) -> Result<table::Web> {

@@ -1,14 +1,20 @@
 //! Parts of a page that a measurement writes, between its marks; the rest is the page's authors'.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 /// Writes `text` between the marks of `command`.
 pub fn write(page: &Path, command: &str, text: &str) -> Result<()> {
     let old = fs::read_to_string(page).with_context(|| page.display().to_string())?;
     let new = replaced(&old, command, text)?;
     fs::write(page, new).with_context(|| page.display().to_string())
+}
+
+/// Writes those rows between the marks of `command` anew that `text` has; the others stay as they are.
+pub fn renew(page: &Path, command: &str, text: &str) -> Result<()> {
+    let new = renewed(&read(page, command)?, text)?;
+    write(page, command, &new)
 }
 
 /// What stands between the marks of `command`.
@@ -35,6 +41,27 @@ fn replaced(old: &str, command: &str, text: &str) -> Result<String> {
     Ok([before, text, after].concat())
 }
 
+/// What a row is of, and how many cells its table has; two tables may tell of the same.
+fn row(line: &str) -> Option<(&str, usize)> {
+    Some((line.strip_prefix("| ")?.split(" | ").next()?, line.matches(" | ").count()))
+}
+
+fn renewed(old: &str, text: &str) -> Result<String> {
+    let (mut new, mut done) = (String::new(), BTreeSet::new());
+    for line in old.lines() {
+        let rows = row(line).map(|of| (of, text.lines().filter(move |line| row(line) == Some(of))));
+        let renewed: Vec<&str> = rows.clone().into_iter().flat_map(|(_, lines)| lines).collect();
+        if renewed.is_empty() {
+            new.extend([line, "\n"]);
+        } else if done.insert(row(line)) {
+            new.extend(renewed.into_iter().flat_map(|line| [line, "\n"]));
+        }
+    }
+    let missing = text.lines().find(|line| row(line).is_some() && !done.contains(&row(line)));
+    ensure!(missing.is_none(), "the page has no such row yet: {missing:?}");
+    Ok(new)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +73,14 @@ mod tests {
         assert_eq!(new, page.replace("old", "new"));
         assert_eq!(parts(page, "x").unwrap()[1], "old\n");
         assert!(replaced(page, "y", "").is_err());
+    }
+
+    #[test]
+    fn rows_that_were_not_measured_again_stay() {
+        let old = "Text.\n| work | a |\n|---|---|\n| x | 1 |\n| y | 2 |\n| x | p | 3 |\n| x | q | 4 |\n";
+        let new = "Other.\n| work | a |\n|---|---|\n| x | 9 |\n| x | r | 5 |\n";
+        let expected = "Text.\n| work | a |\n|---|---|\n| x | 9 |\n| y | 2 |\n| x | r | 5 |\n";
+        assert_eq!(renewed(old, new).unwrap(), expected);
+        assert!(renewed(old, "| z | 1 |\n").is_err());
     }
 }
