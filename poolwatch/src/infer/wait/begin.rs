@@ -4,10 +4,12 @@ use super::{
     Waited, Waits,
     demand::DemandId,
     follow,
+    lending::Full,
     lent::{ExchangeRef, Lent, State},
     nanoseconds,
     route::RouteId,
     thread::Last,
+    way::Within,
 };
 use crate::event::{Begun, SocketId, Time};
 
@@ -52,9 +54,13 @@ impl Waits {
         let marked = self.is_mark(begun);
         self.marks += u64::from(marked);
         let Some(lent) = self.lent.get_mut(&begun.socket) else { return };
-        let lending = self.lendings.get(&lent.pool);
-        let gated = !lending.is_some_and(|lending| lending.is_idle_beside(begun.socket, begun.at));
-        let exchange = lent.begin(begun.socket, begun.at, gated);
+        let rested = lent.rested(begun.turn, self.handovers.usual(u64::MAX));
+        let lending = self.lendings.get_mut(&lent.pool);
+        let (gated, full) = lending.map_or((true, Full::default()), |lending| {
+            let gated = !lending.is_idle_beside(begun.socket, begun.at);
+            (gated, lending.full_since(begun.at, rested))
+        });
+        let exchange = lent.begin(begun.socket, begun.at, gated, full);
         lent.marked = marked;
         if !lent.borrowed || lent.first.is_none() {
             lent.first = Some(exchange);
@@ -175,11 +181,17 @@ impl Waits {
             return;
         }
         let usual = self.routes.get(route);
+        let way = usual.way();
+        let joined = way.joined(exchange.begun, before);
+        let lending = self.lent.get(&exchange.socket).and_then(|lent| self.lendings.get_mut(&lent.pool));
+        let neighbours = lending.map_or(Within::ANY, |lending| lending.order.within(&exchange, joined));
         if exchange.gated {
             usual.bound(before);
-            let before = before - usual.until_borrowing();
-            self.late.newest = before;
-            self.note_wait(exchange, before);
+            let estimate = way.waited(&exchange, before, neighbours);
+            self.doubts.see(estimate);
+            let waited = estimate.mean;
+            self.late.newest = waited;
+            self.note_wait(exchange, waited);
         } else {
             usual.before.add(before);
             self.note_wait(exchange, 0.0);

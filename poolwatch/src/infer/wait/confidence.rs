@@ -59,9 +59,8 @@ const LOST: f64 = 10.0;
 const UNCOUNTED: f64 = 0.05;
 /// Share of demands of which the borrowing is recognised where nothing stands in the way.
 const MOST: f64 = 0.7;
-/// How fast the trust goes where what varies before a wait comes near to the wait itself: half is left where
-/// it is 0.55 of it.
-const MIXED_UP: f64 = 1.5;
+/// How doubtful the waits may be, as a share of them, that half of the trust is left.
+const DOUBTFUL: f64 = 0.17;
 /// Share of the waits that threads spent on going on, from which half of the trust is left.
 const DELAYED: f64 = 0.075;
 /// Mean wait below which its share in the uncertainty is that of this, in nanoseconds.
@@ -101,10 +100,10 @@ impl Waits {
             Method::Uprobe | Method::Pooler | Method::Turns | Method::Nothing => 1.0,
             Method::Futex => (1.0 - self.further) * (1.0 - self.further) * self.readiness(),
             Method::Causal => {
-                self.routes.linked().sqrt() * self.steadiness(mean) * self.grounds(mean) * agreement
+                self.routes.linked().sqrt() * self.steadiness() * self.grounds(mean) * agreement
             }
-            Method::Demand => self.recognised() * self.steadiness(mean) * self.grounds(mean) * agreement,
-            Method::DemandBlind => self.steadiness(mean) * self.grounds(mean) * agreement,
+            Method::Demand => self.recognised() * self.steadiness() * self.grounds(mean) * agreement,
+            Method::DemandBlind => self.steadiness() * self.grounds(mean) * agreement,
         };
         let whole = if method == Method::Nothing { 1.0 } else { 1.0 - LOST * self.loss };
         let counted = match method {
@@ -120,11 +119,10 @@ impl Waits {
         1.0 / (1.0 + self.parkings.delayed() / DELAYED)
     }
 
-    /// Close to 1 where the wait is long against what varies before it: all of that may be taken for waiting. Where much of
-    /// the mean is that, who took long and did not wait stands among those that did.
-    fn steadiness(&mut self, mean: f64) -> f64 {
-        let varies = self.routes.unsteadiness() / mean.max(SHORT);
-        1.0 / (1.0 + varies + MIXED_UP * varies * varies)
+    /// Close to 1 where what was waited is bounded well: else the time before the pool varies as much as the wait, and may be
+    /// taken for it.
+    fn steadiness(&self) -> f64 {
+        1.0 / (1.0 + (self.doubts.share(SHORT) / DOUBTFUL).powi(3))
     }
 
     /// 1 where the borrowings of most demands were recognised: of the others it is taken for usual when they began to wait.

@@ -30,6 +30,8 @@ struct Unlinked {
     route: RouteId,
     /// Exchanges that one of its route usually has, where that is known.
     usual: Option<usize>,
+    /// Nearly all of its route have just so many.
+    steady: bool,
 }
 
 /// What has no counterpart yet.
@@ -99,7 +101,14 @@ fn fit(demand: &Unlinked, stretch: &[Exchange]) -> Option<Pair> {
     let ended = last.ended.filter(|ended| *ended <= demand.served)?;
     let since = || stretch.iter().map(|exchange| exchange.itself).find(|one| one.begun >= demand.asked);
     let counted = |usual: usize| Some(stretch.get(stretch.len().checked_sub(usual)?)?.itself);
-    let start = last.returns.or_else(|| demand.usual.map_or_else(since, counted))?;
+    let steady = demand.usual.filter(|_| demand.steady);
+    let fits = |first: &ExchangeRef| {
+        steady.is_none_or(|usual| last.itself.number + 1 == first.number + usual as u64)
+    };
+    let start = match last.returns {
+        Some(first) => fits(&first).then_some(first)?,
+        None => demand.usual.map_or_else(since, counted)?,
+    };
     (start.begun >= demand.asked).then_some(Pair { demand: *demand, start, ended })
 }
 
@@ -142,7 +151,8 @@ impl Waits {
         let queued = at.saturating_sub(open.at) as f64 > SOONER * self.late.newest;
         let may = route.queues(queued) && queued;
         if route.borrows() && (usual.is_some() || may) {
-            let demand = Unlinked { asked: open.at, served: at, route: open.route, usual };
+            let steady = route.is_steady();
+            let demand = Unlinked { asked: open.at, served: at, route: open.route, usual, steady };
             if let Some(pair) = self.late.find_borrowing(demand) {
                 self.pair(&pair);
                 return true;
@@ -162,17 +172,17 @@ impl Waits {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::lending::Full, *};
 
     const LINE: SocketId = SocketId(1);
 
     fn exchange(number: u64, begun: Time, ended: Time) -> Exchange {
-        let itself = ExchangeRef { socket: LINE, number, begun, gated: true };
+        let itself = ExchangeRef { socket: LINE, number, begun, gated: true, full: Full::default() };
         Exchange { itself, ended: Some(ended), returns: None }
     }
 
     fn demand(asked: Time, served: Time, usual: usize) -> Unlinked {
-        Unlinked { asked, served, route: 1, usual: Some(usual) }
+        Unlinked { asked, served, route: 1, usual: Some(usual), steady: false }
     }
 
     #[test]
@@ -207,6 +217,15 @@ mod tests {
         late.demands.push_back(Unlinked { usual: None, ..demand(25, 60, 0) });
         assert_eq!(late.find_demand(0).map(|pair| pair.start.begun), Some(30));
         assert_eq!(late.stretches.front().map(Vec::len), Some(1));
+    }
+
+    #[test]
+    fn what_was_taken_back_after_another_number_than_its_route_has_is_anothers() {
+        let mut late = Late::default();
+        let back = Exchange { returns: Some(exchange(0, 10, 20).itself), ..exchange(1, 30, 40) };
+        late.stretches.push_back(vec![exchange(0, 10, 20), back]);
+        assert!(late.find_borrowing(Unlinked { steady: true, ..demand(5, 55, 3) }).is_none());
+        assert!(late.find_borrowing(Unlinked { steady: true, ..demand(5, 55, 2) }).is_some());
     }
 
     #[test]

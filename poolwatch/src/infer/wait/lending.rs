@@ -4,15 +4,26 @@
 
 use std::collections::BTreeSet;
 
-use super::lent::State;
+use super::{lent::State, order::Order};
 use crate::event::{SocketId, Time};
 
 /// Time after which a connection that was not proven to be returned counts as returned.
 pub const PERHAPS: Time = 50_000_000;
 /// Time in which a returned connection goes to a waiter, in the quickest libraries and languages.
 pub const HANDED: Time = 2_000_000;
+/// Time that no handover takes, even if the process did something else meanwhile.
+const DELAYED: Time = 20_000_000;
 /// The same where many seem to wait: some libraries hand over by a task, which comes when the others had their turn.
 pub const CROWDED: Time = 50_000_000;
+
+/// Since when no connection was idle, as far as it was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Full {
+    /// For longer than a handover usually takes.
+    pub since: Time,
+    /// For longer than any takes.
+    pub surely: Time,
+}
 
 /// The connections of one pool.
 #[derive(Debug, Default)]
@@ -28,6 +39,9 @@ pub struct Lending {
     pub most: u32,
     /// Many seem to wait.
     pub crowded: bool,
+    full: Full,
+    /// In which order they are lent.
+    pub order: Order,
 }
 
 impl Lending {
@@ -95,6 +109,18 @@ impl Lending {
         others.next().is_some_and(|(since, _)| since.saturating_add(self.handed()) <= at)
     }
 
+    /// One of them begins something: since when has none been idle? That one was until now if it `rested`.
+    pub fn full_since(&mut self, at: Time, rested: bool) -> Full {
+        if (rested && !self.crowded) || self.idle_from().is_some_and(|from| from <= at) {
+            self.full.since = at;
+        }
+        let most = DELAYED.max(self.handed());
+        if self.idle.first().is_some_and(|(since, _)| since.saturating_add(most) <= at) {
+            self.full.surely = at;
+        }
+        self.full
+    }
+
     /// Connections that are lent.
     pub const fn lent(&self) -> u32 {
         self.lent
@@ -144,6 +170,28 @@ mod tests {
         assert_eq!(lending.next_returned(), Some((7 + PERHAPS, ONE)));
         lending.remove(ONE, State::Perhaps, 7);
         assert_eq!((lending.lent(), lending.silent(), lending.next_returned()), (0, 0, None));
+    }
+
+    #[test]
+    fn a_pool_is_full_from_when_its_last_idle_connection_was_taken() {
+        let mut lending = Lending::default();
+        lending.add(ONE, State::Idle, 0);
+        lending.add(TWO, State::Busy, 0);
+        assert_eq!(lending.full_since(HANDED, false).since, HANDED);
+        lending.remove(ONE, State::Idle, 0);
+        lending.add(ONE, State::Busy, HANDED);
+        assert_eq!(lending.full_since(5 * HANDED, false).since, HANDED);
+        lending.remove(TWO, State::Busy, 0);
+        lending.add(TWO, State::Idle, 5 * HANDED);
+        assert_eq!(lending.full_since(5 * HANDED + 1, false).since, HANDED, "handed over");
+        assert_eq!(lending.full_since(5 * HANDED + 2, true).since, 5 * HANDED + 2);
+        assert_eq!(lending.full.surely, 0, "none was idle for long");
+        lending.crowded = true;
+        assert_eq!(
+            lending.full_since(5 * HANDED + 3, true).since,
+            5 * HANDED + 2,
+            "its task had to wait for its turn"
+        );
     }
 
     #[test]

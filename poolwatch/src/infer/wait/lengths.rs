@@ -34,6 +34,12 @@ impl Lengths {
         most.filter(|most| self.is_known() && *most + 1 < NUMBERS)
     }
 
+    /// Nine of ten have the usual number.
+    pub fn is_steady(&self) -> bool {
+        let most = self.0.iter().max().copied().unwrap_or(0);
+        self.is_known() && most * 10 >= self.all() * 9
+    }
+
     fn is_known(&self) -> bool {
         self.all() >= SURE
     }
@@ -64,6 +70,7 @@ mod tests {
     fn the_usual_number_is_the_most_frequent() {
         assert_eq!(lengths(&[(4, 1), (2, 3)]).usual(), Some(1));
         assert_eq!(lengths(&[(4, 1), (9, 3)]).usual(), Some(3));
+        assert!(lengths(&[(1, 1), (9, 3)]).is_steady() && !lengths(&[(2, 1), (9, 3)]).is_steady());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::{super::pools::PoolRef, demand::DemandId, route::RouteId};
+use super::{super::pools::PoolRef, demand::DemandId, lending::Full, route::RouteId};
 use crate::event::{SocketId, Time, Turn};
 
 /// Exchanges that are remembered.
@@ -57,6 +57,8 @@ pub struct ExchangeRef {
     pub begun: Time,
     /// No other connection of the pool was idle then: its borrower may have waited.
     pub gated: bool,
+    /// Since when no connection of the pool was idle.
+    pub full: Full,
 }
 
 /// From the first byte of a request to the end of the answer outside a transaction.
@@ -121,14 +123,20 @@ impl Lent {
         }
     }
 
+    /// It was idle until this turn: it was answered longer before than a handover usually takes, in turns.
+    pub fn rested(&self, turn: Turn, usual: u64) -> bool {
+        let answered = self.answered_in.filter(|one| one.thread == turn.thread && self.state == State::Idle);
+        answered.is_some_and(|one| turn.nth.saturating_sub(one.nth) > usual)
+    }
+
     /// An exchange goes on.
     pub const fn is_under_way(&self) -> bool {
         self.current.is_some()
     }
 
     /// An exchange begins.
-    pub fn begin(&mut self, socket: SocketId, begun: Time, gated: bool) -> ExchangeRef {
-        let itself = ExchangeRef { socket, number: self.next, begun, gated };
+    pub fn begin(&mut self, socket: SocketId, begun: Time, gated: bool, full: Full) -> ExchangeRef {
+        let itself = ExchangeRef { socket, number: self.next, begun, gated, full };
         self.next += 1;
         if self.exchanges.len() >= REMEMBERED {
             self.exchanges.pop_front();
@@ -224,7 +232,7 @@ mod tests {
     fn lent(exchanges: u64) -> Lent {
         let mut lent = Lent::new(Pools::nowhere(), State::Idle, 0);
         for n in 1..=exchanges {
-            lent.begin(SocketId(1), n * 10, true);
+            lent.begin(SocketId(1), n * 10, true, Full::default());
             lent.end(n * 10 + 5);
         }
         lent

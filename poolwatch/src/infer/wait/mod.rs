@@ -11,6 +11,7 @@
 //! | `lent.rs`, `lending.rs` | each connection as it is lent; the idle ones of a pool in order |
 //! | `begin.rs`, `answer.rs`, `serve.rs` | what a request, its answer, a demand and its response do: the links |
 //! | `unlent.rs`, `astray.rs` | demands that were served without a connection: borrowers that gave up; those that nobody serves |
+//! | `way.rs`, `order.rs` | what one waited, by its route's usual way to the pool, and by its neighbours in the queue |
 //! | `handed.rs`, `late.rs` | demands that workers serve for an event loop; demands and borrowings that no turn links |
 //! | `park.rs`, `queue.rs`, `borrow.rs`, `lender.rs` | better evidence: sleeping threads, a pooler's clients, probes in the pool's library |
 //! | `gauge.rs`, `outside.rs`, `rate.rs` | how many wait now, and the integral of it; how many are on their way; how often demands come |
@@ -30,6 +31,7 @@ mod lender;
 mod lending;
 mod lengths;
 mod lent;
+mod order;
 mod outside;
 mod park;
 mod queue;
@@ -42,6 +44,7 @@ mod thread;
 mod turns;
 mod unlent;
 mod waiting;
+mod way;
 
 use std::collections::BTreeMap;
 
@@ -63,6 +66,7 @@ use self::{
     route::Routes,
     thread::Threads,
     turns::Turns,
+    way::Doubts,
 };
 use super::{given_up::Patience, pools::PoolRef};
 use crate::event::{HashMap, SocketId, Time};
@@ -129,6 +133,7 @@ pub struct Waits {
     linked: u64,
     /// How many others were served while one of these was open, on average.
     overtaken: f64,
+    doubts: Doubts,
     /// Share of the records that was lost lately.
     loss: f64,
     /// Demands of routes that borrow that were served and not told yet.

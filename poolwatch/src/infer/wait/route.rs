@@ -7,6 +7,7 @@ use super::{
     lengths::Lengths,
     rate::Rate,
     samples::Samples,
+    way::Way,
 };
 use crate::event::Time;
 
@@ -141,6 +142,11 @@ impl Route {
         self.lengths.usual().or_else(|| self.spans.usual())
     }
 
+    /// Nearly all of its borrowings of which both ends are certain have the usual number of exchanges.
+    pub fn is_steady(&self) -> bool {
+        self.lengths.is_steady()
+    }
+
     /// The number of exchanges that nine of ten of its borrowings do not exceed; `None` before it is known.
     pub fn most(&self) -> Option<usize> {
         self.lengths.most()
@@ -180,6 +186,13 @@ impl Route {
         let few = (self.before.count() as f64) < SURE_OF_BEFORE;
         let most = self.least.filter(|_| few).unwrap_or(f64::INFINITY);
         self.before.mean().min(most)
+    }
+
+    /// Its way to the pool.
+    pub fn way(&mut self) -> Way {
+        let usual = self.until_borrowing();
+        let varies = self.before.deviation().min(usual);
+        Way { fixed: usual - varies, varies }
     }
 
     /// One that may have waited took so long from its demand to its first request, or to its response where that is not

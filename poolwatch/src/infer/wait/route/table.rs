@@ -77,15 +77,6 @@ impl Routes {
         self.open
     }
 
-    /// Standard deviation of the time before borrowing, over the demands of all routes that borrow, in nanoseconds.
-    pub fn unsteadiness(&mut self) -> f64 {
-        let borrowing = self.table.values_mut().filter(|route| route.borrows && route.before.count() > 0);
-        let (sum, weight) = borrowing.fold((0.0, 0.0), |(sum, weight), route| {
-            (sum + route.served * route.before.deviation(), weight + route.served)
-        });
-        if weight > 0.0 { sum / weight } else { 0.0 }
-    }
-
     /// Share of the served demands of borrowing routes whose borrowing was recognised.
     pub fn linked(&self) -> f64 {
         let borrowing = self.table.values().filter(|route| route.borrows);

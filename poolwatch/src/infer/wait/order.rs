@@ -1,0 +1,94 @@
+//! In which order a pool serves its borrowers: nearly all serve those first that joined first. Of such a pool, what one
+//! waited lies between what its neighbours say that were served just before and just after it.
+
+use std::collections::VecDeque;
+
+use super::{follow, lent::ExchangeRef, way::Within};
+use crate::event::Time;
+
+/// Borrowers that are remembered; a neighbour further away bounds nothing.
+const KEPT: usize = 64;
+/// Share of borrowers that were served before one that joined sooner, above which the order says nothing: some links are wrong,
+/// and some libraries draw lots.
+const DISORDER: f64 = 0.15;
+
+/// A borrower: when it had its connection, and when it joined the queue at the earliest and at the latest.
+#[derive(Clone, Copy, Debug)]
+pub struct Joined {
+    /// First byte sent on its connection.
+    pub begun: Time,
+    /// At the earliest.
+    pub from: Time,
+    /// At the latest.
+    pub to: Time,
+}
+
+/// The newest borrowers of a pool.
+#[derive(Debug, Default)]
+pub struct Order {
+    newest: VecDeque<Joined>,
+    /// Share of those that were served before one that joined sooner.
+    disorder: f64,
+}
+
+impl Order {
+    /// Within which a borrower's wait lies, by those that were served before it, since the pool is full, and after it.
+    pub fn within(&mut self, exchange: &ExchangeRef, own: Joined) -> Within {
+        let before = |one: &&Joined| (exchange.full.since..own.begun).contains(&one.begun);
+        if let Some(last) = self.newest.iter().filter(before).max_by_key(|one| one.begun).copied() {
+            self.compare(last, own);
+        }
+        let least = self.newest.iter().filter(|one| one.begun > own.begun).map(|one| one.to).min();
+        let most = self.newest.iter().filter(before).map(|one| one.from).max();
+        let since = |joined: Time| own.begun.saturating_sub(joined) as f64;
+        let within = Within { least: least.map_or(0.0, since), most: most.map_or(f64::INFINITY, since) };
+        if self.newest.len() >= KEPT {
+            self.newest.pop_front();
+        }
+        self.newest.push_back(own);
+        if self.disorder > DISORDER { Within::ANY } else { within }
+    }
+
+    /// One was served before the other, which waited already: who joined sooner, if that can be told?
+    fn compare(&mut self, before: Joined, own: Joined) {
+        if own.to < before.begun && (own.to < before.from || before.to < own.from) {
+            follow(&mut self.disorder, own.to < before.from);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{event::SocketId, infer::wait::lending::Full};
+
+    fn within(order: &mut Order, begun: Time, from: Time, to: Time) -> Within {
+        let full = Full { since: 10, surely: 0 };
+        let exchange = ExchangeRef { socket: SocketId(1), number: 0, begun, gated: true, full };
+        order.within(&exchange, Joined { begun, from, to })
+    }
+
+    #[test]
+    fn neighbours_bound_a_wait_from_both_sides() {
+        let mut order = Order::default();
+        assert_eq!(within(&mut order, 100, 20, 20), Within::ANY);
+        assert_eq!(within(&mut order, 120, 50, 50), Within { least: 0.0, most: 100.0 });
+        assert_eq!(within(&mut order, 110, 15, 90), Within { least: 60.0, most: 90.0 });
+        assert_eq!(
+            within(&mut order, 9, 1, 2),
+            Within { least: 0.0, most: f64::INFINITY },
+            "before it was full"
+        );
+    }
+
+    #[test]
+    fn where_lots_are_drawn_neighbours_bound_nothing() {
+        let mut order = Order::default();
+        for n in 1..50 {
+            let at = 1000 * n;
+            within(&mut order, at, at - 10, at - 10);
+            within(&mut order, at + 5, at - 20, at - 20);
+        }
+        assert_eq!(within(&mut order, 60_000, 59_000, 59_000), Within::ANY);
+    }
+}
