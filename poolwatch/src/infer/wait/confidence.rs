@@ -62,7 +62,7 @@ const MOST: f64 = 0.7;
 /// How doubtful the waits may be, as a share of them, that half of the trust is left.
 const DOUBTFUL: f64 = 0.17;
 /// Share of the waits that threads spent on going on, from which half of the trust is left.
-const DELAYED: f64 = 0.075;
+const DELAYED: f64 = 0.08;
 /// Mean wait below which its share in the uncertainty is that of this, in nanoseconds.
 const SHORT: f64 = 1_000_000.0;
 
