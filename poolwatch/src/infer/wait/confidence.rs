@@ -60,7 +60,7 @@ const UNCOUNTED: f64 = 0.05;
 /// Share of demands of which the borrowing is recognised where nothing stands in the way.
 const MOST: f64 = 0.7;
 /// How doubtful the waits may be, as a share of them, that half of the trust is left.
-const DOUBTFUL: f64 = 0.17;
+const DOUBTFUL: f64 = 0.18;
 /// Share of the waits that threads spent on going on, from which half of the trust is left.
 const DELAYED: f64 = 0.08;
 /// Mean wait below which its share in the uncertainty is that of this, in nanoseconds.
