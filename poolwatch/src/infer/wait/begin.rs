@@ -54,7 +54,9 @@ impl Waits {
         let marked = self.is_mark(begun);
         self.marks += u64::from(marked);
         let Some(lent) = self.lent.get_mut(&begun.socket) else { return };
-        let rested = lent.rested(begun.turn, self.handovers.usual(u64::MAX));
+        let usual = self.handovers.usual(u64::MAX);
+        let rested =
+            lent.state == State::Idle && lent.turns_until(begun.turn).is_some_and(|turns| turns > usual);
         let lending = self.lendings.get_mut(&lent.pool);
         let (gated, full) = lending.map_or((true, Full::default()), |lending| {
             let gated = !lending.is_idle_beside(begun.socket, begun.at);
@@ -117,8 +119,7 @@ impl Waits {
         let lent = self.lent.get(&begun.socket);
         let silent = lent.map_or(0, |lent| begun.at.saturating_sub(lent.answered));
         let turn = begun.turn.nth;
-        let answered = lent.and_then(|lent| lent.answered_in).filter(|one| one.thread == begun.turn.thread);
-        let since = answered.map(|one| turn.saturating_sub(one.nth));
+        let since = lent.and_then(|lent| lent.turns_until(begun.turn));
         if let Some(turns) = since.filter(|_| silent < SHORT) {
             self.handovers.see(turns);
         }
@@ -184,14 +185,17 @@ impl Waits {
         let way = usual.way();
         let joined = way.joined(exchange.begun, before);
         let lending = self.lent.get(&exchange.socket).and_then(|lent| self.lendings.get_mut(&lent.pool));
-        let neighbours = lending.map_or(Within::ANY, |lending| lending.order.within(&exchange, joined));
+        let neighbours = lending.map_or(Within::ANY, |lending| {
+            let gated = exchange.gated.then(|| lending.order.within(&exchange, joined));
+            lending.order.see(joined);
+            gated.unwrap_or(Within::ANY)
+        });
         if exchange.gated {
             usual.bound(before);
             let estimate = way.waited(&exchange, before, neighbours);
             self.doubts.see(estimate);
-            let waited = estimate.mean;
-            self.late.newest = waited;
-            self.note_wait(exchange, waited);
+            self.late.newest = estimate.mean;
+            self.note_wait(exchange, estimate.mean);
         } else {
             usual.before.add(before);
             self.note_wait(exchange, 0.0);

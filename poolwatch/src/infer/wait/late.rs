@@ -30,8 +30,8 @@ struct Unlinked {
     route: RouteId,
     /// Exchanges that one of its route usually has, where that is known.
     usual: Option<usize>,
-    /// Nearly all of its route have just so many.
-    steady: bool,
+    /// The same where nearly all of its route have just so many.
+    only: Option<usize>,
 }
 
 /// What has no counterpart yet.
@@ -101,9 +101,8 @@ fn fit(demand: &Unlinked, stretch: &[Exchange]) -> Option<Pair> {
     let ended = last.ended.filter(|ended| *ended <= demand.served)?;
     let since = || stretch.iter().map(|exchange| exchange.itself).find(|one| one.begun >= demand.asked);
     let counted = |usual: usize| Some(stretch.get(stretch.len().checked_sub(usual)?)?.itself);
-    let steady = demand.usual.filter(|_| demand.steady);
     let fits = |first: &ExchangeRef| {
-        steady.is_none_or(|usual| last.itself.number + 1 == first.number + usual as u64)
+        demand.only.is_none_or(|only| last.itself.number + 1 == first.number + only as u64)
     };
     let start = match last.returns {
         Some(first) => fits(&first).then_some(first)?,
@@ -151,8 +150,8 @@ impl Waits {
         let queued = at.saturating_sub(open.at) as f64 > SOONER * self.late.newest;
         let may = route.queues(queued) && queued;
         if route.borrows() && (usual.is_some() || may) {
-            let steady = route.is_steady();
-            let demand = Unlinked { asked: open.at, served: at, route: open.route, usual, steady };
+            let demand =
+                Unlinked { asked: open.at, served: at, route: open.route, usual, only: route.only() };
             if let Some(pair) = self.late.find_borrowing(demand) {
                 self.pair(&pair);
                 return true;
@@ -182,7 +181,7 @@ mod tests {
     }
 
     fn demand(asked: Time, served: Time, usual: usize) -> Unlinked {
-        Unlinked { asked, served, route: 1, usual: Some(usual), steady: false }
+        Unlinked { asked, served, route: 1, usual: Some(usual), only: None }
     }
 
     #[test]
@@ -224,8 +223,8 @@ mod tests {
         let mut late = Late::default();
         let back = Exchange { returns: Some(exchange(0, 10, 20).itself), ..exchange(1, 30, 40) };
         late.stretches.push_back(vec![exchange(0, 10, 20), back]);
-        assert!(late.find_borrowing(Unlinked { steady: true, ..demand(5, 55, 3) }).is_none());
-        assert!(late.find_borrowing(Unlinked { steady: true, ..demand(5, 55, 2) }).is_some());
+        assert!(late.find_borrowing(Unlinked { only: Some(3), ..demand(5, 55, 3) }).is_none());
+        assert!(late.find_borrowing(Unlinked { only: Some(2), ..demand(5, 55, 2) }).is_some());
     }
 
     #[test]

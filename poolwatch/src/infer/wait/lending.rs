@@ -11,10 +11,10 @@ use crate::event::{SocketId, Time};
 pub const PERHAPS: Time = 50_000_000;
 /// Time in which a returned connection goes to a waiter, in the quickest libraries and languages.
 pub const HANDED: Time = 2_000_000;
-/// Time that no handover takes, even if the process did something else meanwhile.
-const DELAYED: Time = 20_000_000;
 /// The same where many seem to wait: some libraries hand over by a task, which comes when the others had their turn.
 pub const CROWDED: Time = 50_000_000;
+/// Time that no handover takes while few wait, even if the process did something else meanwhile.
+const STALLED: Time = 20_000_000;
 
 /// Since when no connection was idle, as far as it was asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl Lending {
         if (rested && !self.crowded) || self.idle_from().is_some_and(|from| from <= at) {
             self.full.since = at;
         }
-        let most = DELAYED.max(self.handed());
+        let most = STALLED.max(self.handed());
         if self.idle.first().is_some_and(|(since, _)| since.saturating_add(most) <= at) {
             self.full.surely = at;
         }

@@ -34,10 +34,9 @@ impl Lengths {
         most.filter(|most| self.is_known() && *most + 1 < NUMBERS)
     }
 
-    /// Nine of ten have the usual number.
-    pub fn is_steady(&self) -> bool {
-        let most = self.0.iter().max().copied().unwrap_or(0);
-        self.is_known() && most * 10 >= self.all() * 9
+    /// The usual number where nine of ten have it.
+    pub fn only(&self) -> Option<usize> {
+        self.usual().filter(|usual| self.0.get(*usual).is_some_and(|count| count * 10 >= self.all() * 9))
     }
 
     fn is_known(&self) -> bool {
@@ -70,7 +69,7 @@ mod tests {
     fn the_usual_number_is_the_most_frequent() {
         assert_eq!(lengths(&[(4, 1), (2, 3)]).usual(), Some(1));
         assert_eq!(lengths(&[(4, 1), (9, 3)]).usual(), Some(3));
-        assert!(lengths(&[(1, 1), (9, 3)]).is_steady() && !lengths(&[(2, 1), (9, 3)]).is_steady());
+        assert_eq!((lengths(&[(1, 1), (9, 3)]).only(), lengths(&[(2, 1), (9, 3)]).only()), (Some(3), None));
     }
 
     #[test]

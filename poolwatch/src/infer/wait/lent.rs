@@ -123,10 +123,10 @@ impl Lent {
         }
     }
 
-    /// It was idle until this turn: it was answered longer before than a handover usually takes, in turns.
-    pub fn rested(&self, turn: Turn, usual: u64) -> bool {
-        let answered = self.answered_in.filter(|one| one.thread == turn.thread && self.state == State::Idle);
-        answered.is_some_and(|one| turn.nth.saturating_sub(one.nth) > usual)
+    /// Turns from its newest answer until this one; `None` where another thread read that.
+    pub fn turns_until(&self, turn: Turn) -> Option<u64> {
+        let answered = self.answered_in.filter(|one| one.thread == turn.thread)?;
+        Some(turn.nth.saturating_sub(answered.nth))
     }
 
     /// An exchange goes on.

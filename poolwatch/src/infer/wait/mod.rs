@@ -133,6 +133,7 @@ pub struct Waits {
     linked: u64,
     /// How many others were served while one of these was open, on average.
     overtaken: f64,
+    /// How doubtful the waits are that were told lately.
     doubts: Doubts,
     /// Share of the records that was lost lately.
     loss: f64,

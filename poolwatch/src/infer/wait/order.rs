@@ -3,7 +3,11 @@
 
 use std::collections::VecDeque;
 
-use super::{follow, lent::ExchangeRef, way::Within};
+use super::{
+    follow,
+    lent::ExchangeRef,
+    way::{Joined, Within},
+};
 use crate::event::Time;
 
 /// Borrowers that are remembered; a neighbour further away bounds nothing.
@@ -11,17 +15,6 @@ const KEPT: usize = 64;
 /// Share of borrowers that were served before one that joined sooner, above which the order says nothing: some links are wrong,
 /// and some libraries draw lots.
 const DISORDER: f64 = 0.15;
-
-/// A borrower: when it had its connection, and when it joined the queue at the earliest and at the latest.
-#[derive(Clone, Copy, Debug)]
-pub struct Joined {
-    /// First byte sent on its connection.
-    pub begun: Time,
-    /// At the earliest.
-    pub from: Time,
-    /// At the latest.
-    pub to: Time,
-}
 
 /// The newest borrowers of a pool.
 #[derive(Debug, Default)]
@@ -32,20 +25,29 @@ pub struct Order {
 }
 
 impl Order {
-    /// Within which a borrower's wait lies, by those that were served before it, since the pool is full, and after it.
-    pub fn within(&mut self, exchange: &ExchangeRef, own: Joined) -> Within {
-        let before = |one: &&Joined| (exchange.full.since..own.begun).contains(&one.begun);
-        if let Some(last) = self.newest.iter().filter(before).max_by_key(|one| one.begun).copied() {
-            self.compare(last, own);
-        }
-        let least = self.newest.iter().filter(|one| one.begun > own.begun).map(|one| one.to).min();
-        let most = self.newest.iter().filter(before).map(|one| one.from).max();
-        let since = |joined: Time| own.begun.saturating_sub(joined) as f64;
-        let within = Within { least: least.map_or(0.0, since), most: most.map_or(f64::INFINITY, since) };
+    /// One more.
+    pub fn see(&mut self, one: Joined) {
         if self.newest.len() >= KEPT {
             self.newest.pop_front();
         }
-        self.newest.push_back(own);
+        self.newest.push_back(one);
+    }
+
+    /// Within which a borrower's wait lies, by those that were served before it, since the pool is full, and after it.
+    pub fn within(&mut self, exchange: &ExchangeRef, own: Joined) -> Within {
+        let since = |joined: Time| own.begun.saturating_sub(joined) as f64;
+        let (mut within, mut last) = (Within::ANY, None::<Joined>);
+        for one in &self.newest {
+            if one.begun > own.begun {
+                within.least = within.least.max(since(one.to));
+            } else if (exchange.full.since..own.begun).contains(&one.begun) {
+                within.most = within.most.min(since(one.from));
+                last = last.filter(|last| last.begun >= one.begun).or(Some(*one));
+            }
+        }
+        if let Some(last) = last {
+            self.compare(last, own);
+        }
         if self.disorder > DISORDER { Within::ANY } else { within }
     }
 
@@ -65,7 +67,10 @@ mod tests {
     fn within(order: &mut Order, begun: Time, from: Time, to: Time) -> Within {
         let full = Full { since: 10, surely: 0 };
         let exchange = ExchangeRef { socket: SocketId(1), number: 0, begun, gated: true, full };
-        order.within(&exchange, Joined { begun, from, to })
+        let own = Joined { begun, from, to };
+        let within = order.within(&exchange, own);
+        order.see(own);
+        within
     }
 
     #[test]

@@ -142,9 +142,9 @@ impl Route {
         self.lengths.usual().or_else(|| self.spans.usual())
     }
 
-    /// Nearly all of its borrowings of which both ends are certain have the usual number of exchanges.
-    pub fn is_steady(&self) -> bool {
-        self.lengths.is_steady()
+    /// The number of exchanges that nearly all of its borrowings have of which both ends are certain.
+    pub fn only(&self) -> Option<usize> {
+        self.lengths.only()
     }
 
     /// The number of exchanges that nine of ten of its borrowings do not exceed; `None` before it is known.

@@ -4,7 +4,7 @@
 //! the wait no longer than the pool was full, and within what its neighbours in the queue say. What is told is the mean of
 //! what it may have been.
 
-use super::{lent::ExchangeRef, nanoseconds, order::Joined};
+use super::{lent::ExchangeRef, nanoseconds};
 use crate::event::Time;
 
 /// So many times what varies above the mean is beyond chance: it was waited, whatever seemed idle for a while.
@@ -23,6 +23,17 @@ pub struct Way {
     pub fixed: f64,
     /// How much longer it is on average.
     pub varies: f64,
+}
+
+/// A borrower: when it had its connection, and when it joined the queue at the earliest and at the latest.
+#[derive(Clone, Copy, Debug)]
+pub struct Joined {
+    /// First byte sent on its connection.
+    pub begun: Time,
+    /// At the earliest.
+    pub from: Time,
+    /// At the latest.
+    pub to: Time,
 }
 
 /// What one waited, as far as it can be told, in nanoseconds.
@@ -132,6 +143,15 @@ mod tests {
         let neighbours = Within { least: 6.0 * MS, most: 6.1 * MS };
         close(waited(14.0, 900.0, neighbours), 6.05);
         close(waited(14.0, 0.0, neighbours), 0.0);
+    }
+
+    #[test]
+    fn doubt_is_told_against_what_was_waited() {
+        let mut doubts = Doubts::default();
+        assert!(doubts.share(MS) < 1e-9);
+        (0..2000).for_each(|_| doubts.see(Estimate { mean: 4.0 * MS, doubt: MS }));
+        assert!((doubts.share(MS) - 0.25).abs() < 0.01);
+        assert!((doubts.share(10.0 * MS) - 0.1).abs() < 0.01, "short waits");
     }
 
     #[test]
