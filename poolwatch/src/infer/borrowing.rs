@@ -133,7 +133,7 @@ impl Core {
                 let elapsed = waits.take_elapsed(id);
                 pool.tally.elapse(at, elapsed.pending, waits.take_served(id));
                 pool.unsaid.add(elapsed);
-                pool.silent = waits.silent(id);
+                pool.silent = waits.silent(id, at);
                 pool.waiting = if waits.sees(id) {
                     let waiting = waits.waiting(id, &pool.tally, at);
                     if pool.hidden.takes_turns() { waiting.by_turns() } else { waiting }

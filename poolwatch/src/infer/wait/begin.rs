@@ -64,6 +64,9 @@ impl Waits {
         });
         let exchange = lent.begin(begun.socket, begun.at, gated, full);
         lent.marked = marked;
+        if !lent.borrowed {
+            follow(&mut self.tried, marked);
+        }
         if !lent.borrowed || lent.first.is_none() {
             lent.first = Some(exchange);
             lent.borrower = None;

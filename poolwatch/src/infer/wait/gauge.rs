@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::{
     super::pools::PoolRef,
     Waits, follow,
+    given::given,
     lending::{HANDED, Lending, PERHAPS},
     lent::State,
     nanoseconds,
@@ -153,22 +154,24 @@ impl Waits {
             return;
         }
         let saturated = self.saturated(from);
-        // Better evidence adds each wait as it ends.
-        let exact = self.queue.is_pooler() || self.watches_threads();
         for (pool, lending) in &self.lendings {
             let idle = lending.idle_from();
             let until = idle.map_or(at, |idle| idle.clamp(from, at));
             let is_saturated = lending.is_saturated(from);
-            let counts = is_saturated && !exact && !self.borrowers.knows(*pool);
+            // Better evidence adds each wait as it ends.
+            let counts = is_saturated && !self.is_exact(*pool);
             // The mean is dear, and most moments have none.
             let level = if counts { self.gauge.level_between(from, until) } else { 0.0 };
+            let level = level / f64::from(saturated.max(1));
+            let given = given(lending, level) * (until - from) as f64;
+            let silent = if self.shows_given() { nanoseconds(given) } else { 0 };
             let sums = self.gauge.sums.entry(*pool).or_default();
-            sums.silent += u64::from(lending.silent()) * (at - from);
+            sums.silent += u64::from(lending.silent()) * (at - from) + silent;
             if is_saturated {
                 sums.saturated = Some(until);
             }
             if counts {
-                sums.pending += level * (until - from) as f64 / f64::from(saturated.max(1));
+                sums.pending += level * (until - from) as f64 - given;
             }
             if idle.is_some_and(|idle| idle <= at) {
                 self.gauge.waiting.remove(pool);
@@ -262,10 +265,22 @@ impl Waits {
         if self.watches_threads() {
             return self.share(pool, f64::from(self.parkings.asleep)).round();
         }
-        if !self.lendings.get(&pool).is_some_and(|lending| lending.is_saturated(at)) {
+        let Some(lending) = self.lendings.get(&pool) else { return 0.0 };
+        let queued = self.queued(lending, at);
+        (queued - given(lending, queued)).max(0.0).round()
+    }
+
+    /// Demands that ask for a connection of this pool and have sent nothing through one.
+    pub(super) fn queued(&self, lending: &Lending, at: Time) -> f64 {
+        if !lending.is_saturated(at) {
             return 0.0;
         }
-        (self.gauge.level_at(at) / f64::from(self.saturated(at).max(1))).max(0.0).round()
+        self.gauge.level_at(at) / f64::from(self.saturated(at).max(1))
+    }
+
+    /// Better evidence than open demands says how many wait for it.
+    pub(super) fn is_exact(&self, pool: PoolRef) -> bool {
+        self.queue.is_pooler() || self.watches_threads() || self.borrowers.knows(pool)
     }
 
     /// Its threads serve a demand each, and their sleeps are told.

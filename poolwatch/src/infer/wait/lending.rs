@@ -83,6 +83,11 @@ impl Lending {
         self.perhaps.first().copied()
     }
 
+    /// How many are idle.
+    pub fn idle(&self) -> usize {
+        self.idle.len()
+    }
+
     /// How many of these there are.
     pub fn perhaps(&self) -> usize {
         self.perhaps.len()

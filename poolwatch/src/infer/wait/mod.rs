@@ -15,6 +15,7 @@
 //! | `handed.rs`, `late.rs` | demands that workers serve for an event loop; demands and borrowings that no turn links |
 //! | `park.rs`, `queue.rs`, `borrow.rs`, `lender.rs` | better evidence: sleeping threads, a pooler's clients, probes in the pool's library |
 //! | `gauge.rs`, `outside.rs`, `rate.rs` | how many wait now, and the integral of it; how many are on their way; how often demands come |
+//! | `given.rs` | what came back while somebody waited, and was lent in the same moment |
 //! | `tally.rs`, `agreement.rs`, `confidence.rs`, `waiting.rs` | waits of the last 60 s; how far to trust them; what a pool is told |
 
 mod agreement;
@@ -25,6 +26,7 @@ mod borrow;
 mod confidence;
 mod demand;
 mod gauge;
+mod given;
 mod handed;
 mod late;
 mod lender;
@@ -112,6 +114,8 @@ pub struct Waits {
     /// Turns from reading an answer to the connection's next request, where that came at once.
     handovers: Turns,
     marks: u64,
+    /// Share of the borrowings that begin with such an exchange: the library tries what it lends.
+    tried: f64,
     answers: u64,
     /// First letter and length of exchanges that are a library's own.
     returns: Vec<(u8, u32)>,

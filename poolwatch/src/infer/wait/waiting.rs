@@ -7,7 +7,7 @@ use super::{
     },
     Tally, Waits,
     confidence::Method,
-    lending::{CROWDED, Lending},
+    lending::CROWDED,
 };
 use crate::event::Time;
 
@@ -90,11 +90,6 @@ impl Waits {
     /// Demands of routes that borrow, served since the last call: told of the largest pool.
     pub fn take_served(&mut self, pool: PoolRef) -> u64 {
         if self.largest() == Some(pool) { std::mem::take(&mut self.served) } else { 0 }
-    }
-
-    /// Connections of a pool that are lent although nothing on the wire says so.
-    pub fn silent(&self, pool: PoolRef) -> u32 {
-        self.lendings.get(&pool).map_or(0, Lending::silent)
     }
 
     /// When some pool was saturated last.
