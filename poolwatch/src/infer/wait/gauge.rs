@@ -2,7 +2,8 @@
 //!
 //! Open demands of routes that borrow, less what is lent, less what is usually outside a borrowing; and none
 //! while some connection is surely idle. The integral takes the number as it is, below zero too: to cut it at
-//! zero would add the noise's positive half. What is shown is cut and rounded.
+//! zero would add the noise's positive half. What is shown is cut and rounded, and leaves out who was given a
+//! connection just now.
 
 use std::collections::BTreeMap;
 
@@ -163,15 +164,15 @@ impl Waits {
             // The mean is dear, and most moments have none.
             let level = if counts { self.gauge.level_between(from, until) } else { 0.0 };
             let level = level / f64::from(saturated.max(1));
-            let given = given(lending, level) * (until - from) as f64;
-            let silent = if self.shows_given() { nanoseconds(given) } else { 0 };
+            let lasted = (until - from) as f64;
+            let given = if self.shows_given() { given(lending, level) * lasted } else { 0.0 };
             let sums = self.gauge.sums.entry(*pool).or_default();
-            sums.silent += u64::from(lending.silent()) * (at - from) + silent;
+            sums.silent += u64::from(lending.silent()) * (at - from) + nanoseconds(given);
             if is_saturated {
                 sums.saturated = Some(until);
             }
             if counts {
-                sums.pending += level * (until - from) as f64 - given;
+                sums.pending += level * lasted;
             }
             if idle.is_some_and(|idle| idle <= at) {
                 self.gauge.waiting.remove(pool);

@@ -82,7 +82,7 @@ mod tests {
         let _ = waits.take_elapsed(POOL);
         waits.advance(at + MS / 2);
         let elapsed = waits.take_elapsed(POOL);
-        assert_eq!((elapsed.pending, elapsed.silent), (MS, MS / 2));
+        assert_eq!((elapsed.pending, elapsed.silent), (3 * MS / 2, MS / 2));
         // It went to nobody.
         waits.tick(at + 100 * MS);
         assert_eq!((waits.waiting_now(POOL, at + 100 * MS), waits.silent(POOL, at + 100 * MS)), (0.0, 0));
