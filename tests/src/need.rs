@@ -42,6 +42,8 @@ pub enum Feature {
     GnuTls,
     /// ruby with its package pg.
     RubyPg,
+    /// ruby with its packages pg and `connection_pool`.
+    RubyPool,
     /// php with `pdo_pgsql`.
     PhpPgsql,
     /// The program of `apps/c`, which set-up builds.
@@ -135,6 +137,7 @@ pub fn lack(feature: Feature) -> Option<String> {
         Feature::GnuTls => lack_python("import ctypes, pg8000; ctypes.CDLL('libgnutls.so.30')"),
         Feature::GoTls => lack_built("go/tls_pgx").or_else(|| lack_built("go/stripped/tls_pgx")),
         Feature::RubyPg => lack_answer("ruby", &["-e", "require 'pg'"]),
+        Feature::RubyPool => lack_answer("ruby", &["-e", "require 'pg'; require 'connection_pool'"]),
         Feature::PhpPgsql => lack_answer("php", &["-r", "exit(extension_loaded('pdo_pgsql') ? 0 : 1);"]),
         Feature::Libpq => lack_built("c/wire_libpq"),
         Feature::PythonWeb => lack_python("import aiohttp, asyncpg, psycopg_pool"),

@@ -124,6 +124,7 @@ rigs! {
     sqlalchemy_notes_what_it_counts: Rig::SqlAlchemy,
     sqlalchemy_behind_an_event_loop_notes_what_it_counts: Rig::Workers,
     hikari_notes_what_it_counts: Rig::Hikari,
+    connection_pool_of_ruby_notes_what_it_counts: Rig::Ruby,
     asyncpg_notes_what_it_counts: Rig::Asyncpg,
     database_sql_notes_what_it_counts: Rig::GoSql,
     sqlx_notes_what_it_counts: Rig::Sqlx,

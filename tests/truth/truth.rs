@@ -55,6 +55,7 @@ runs! {
     waits_of_sqlalchemy_on_a: Rig::SqlAlchemy, Mix::A, CLEAR;
     waits_of_sqlalchemy_on_b: Rig::SqlAlchemy, Mix::B, CLEAR;
     waits_of_workers_on_a: Rig::Workers, Mix::A, CLEAR;
+    waits_of_connection_pool_on_b: Rig::Ruby, Mix::B, CLEAR;
     waits_of_asyncpg_on_a: Rig::Asyncpg, Mix::A, CLEAR;
     waits_of_asyncpg_on_b: Rig::Asyncpg, Mix::B, CLEAR;
     waits_of_database_sql_on_a: Rig::GoSql, Mix::A, CLEAR;

@@ -23,6 +23,8 @@ pub enum Rig {
     Workers,
     /// HikariCP over pgjdbc, a pool of threads.
     Hikari,
+    /// Ruby's `connection_pool` over pg, a thread for each inbound connection.
+    Ruby,
     /// asyncpg's pool on aiohttp.
     Asyncpg,
     /// Go's database/sql over lib/pq.
@@ -56,11 +58,12 @@ pub enum Class {
 
 impl Rig {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NodePg,
         Self::SqlAlchemy,
         Self::Workers,
         Self::Hikari,
+        Self::Ruby,
         Self::Asyncpg,
         Self::GoSql,
         Self::Sqlx,
@@ -78,6 +81,7 @@ impl Rig {
             Self::SqlAlchemy => "sqlalchemy",
             Self::Workers => "sqlalchemy-workers",
             Self::Hikari => "hikari",
+            Self::Ruby => "connection-pool",
             Self::Asyncpg => "asyncpg",
             Self::GoSql => "database-sql",
             Self::Sqlx => "sqlx",
@@ -102,7 +106,7 @@ impl Rig {
     pub const fn evidence(self) -> &'static str {
         match self {
             Self::GoSql | Self::PgxPool => "uprobe",
-            Self::SqlAlchemy | Self::Hikari => "futex",
+            Self::SqlAlchemy | Self::Hikari | Self::Ruby => "futex",
             Self::PgBouncer => "pooler",
             _ => "causal",
         }
@@ -111,7 +115,7 @@ impl Rig {
     /// What is asked of its figures.
     pub const fn class(self) -> Class {
         match self {
-            Self::SqlAlchemy | Self::Hikari => Class::Threads,
+            Self::SqlAlchemy | Self::Hikari | Self::Ruby => Class::Threads,
             Self::Asyncpg | Self::Sqlx => Class::Marked,
             Self::PgBouncer => Class::Pooler,
             _ => Class::Unmarked,
@@ -126,6 +130,7 @@ impl Rig {
             Self::SqlAlchemy => Feature::PythonPool,
             Self::Workers | Self::Asyncpg | Self::Psycopg => Feature::PythonWeb,
             Self::Hikari => Feature::Hikari,
+            Self::Ruby => Feature::RubyPool,
             Self::GoSql | Self::PgxPool => Feature::GoRigs,
             Self::Sqlx | Self::Deadpool => Feature::Postgres,
             Self::PgBouncer => Feature::PgBouncer,
@@ -157,6 +162,11 @@ impl Rig {
             Self::Asyncpg => python("rig_asyncpg.py")?,
             Self::Psycopg => python("rig_psycopg.py")?,
             Self::Hikari => java("RigHikari.java")?,
+            Self::Ruby => {
+                let mut command = Command::new("ruby");
+                command.arg(apps.join("ruby/rig_pool.rb"));
+                command
+            }
             Self::GoSql => Command::new(place::target()?.join("go/rig_sql")),
             Self::PgxPool => Command::new(place::target()?.join("go/rig_pgx")),
             Self::PgBouncer => through()?,

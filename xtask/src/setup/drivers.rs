@@ -106,8 +106,14 @@ fn release(text: &str) -> Option<(u32, u32)> {
 }
 
 fn ruby() -> State {
-    let answers = command::answer(Command::new("ruby").args(["-e", "require 'pg'; puts PG::VERSION"]));
-    found_or_packages(answers, &["ruby", "ruby-pg"], "no ruby with its package pg")
+    let answers = command::answer(
+        Command::new("ruby").args(["-e", "require 'pg'; require 'connection_pool'; puts PG::VERSION"]),
+    );
+    found_or_packages(
+        answers,
+        &["ruby", "ruby-pg", "ruby-connection-pool"],
+        "no ruby with its packages pg and connection_pool",
+    )
 }
 
 fn php() -> State {

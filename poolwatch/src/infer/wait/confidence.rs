@@ -73,7 +73,7 @@ impl Waits {
             Method::Uprobe
         } else if self.queue.is_pooler() {
             Method::Pooler
-        } else if self.watches_threads() {
+        } else if self.counts_sleepers() {
             Method::Futex
         } else if self.gauge.is_blind() {
             Method::DemandBlind
@@ -86,6 +86,7 @@ impl Waits {
     pub fn method_of_waits(&self, pool: PoolRef) -> Method {
         match self.method_of_pending(pool) {
             exact @ (Method::Uprobe | Method::Pooler | Method::Futex) => exact,
+            _ if self.watches_threads() => Method::Futex,
             _ => Method::Causal,
         }
     }

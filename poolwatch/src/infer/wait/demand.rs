@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{super::limits, lent::ExchangeRef, route::RouteId};
+use super::{super::limits, lent::ExchangeRef, route::RouteId, thread::Overslept};
 use crate::event::{HashMap, SocketId, Time};
 
 /// Names a demand; never used twice in one process.
@@ -35,7 +35,7 @@ pub struct Open {
     /// When it was woken from such a sleep last.
     pub woke: Option<Time>,
     /// Where its thread slept last until time was over.
-    pub overslept: Option<u64>,
+    pub overslept: Option<Overslept>,
     /// What had happened until it was read.
     pub before: Before,
 }

@@ -263,7 +263,7 @@ impl Waits {
         if self.queue.is_pooler() {
             return self.share(pool, self.queue.count() as f64);
         }
-        if self.watches_threads() {
+        if self.counts_sleepers() {
             return self.share(pool, f64::from(self.parkings.asleep)).round();
         }
         let Some(lending) = self.lendings.get(&pool) else { return 0.0 };
@@ -281,12 +281,17 @@ impl Waits {
 
     /// Better evidence than open demands says how many wait for it.
     pub(super) fn is_exact(&self, pool: PoolRef) -> bool {
-        self.queue.is_pooler() || self.watches_threads() || self.borrowers.knows(pool)
+        self.queue.is_pooler() || self.counts_sleepers() || self.borrowers.knows(pool)
     }
 
     /// Its threads serve a demand each, and their sleeps are told.
     pub(super) fn watches_threads(&self) -> bool {
         self.parkings.is_watched() && self.serves_by_threads()
+    }
+
+    /// How many sleep says how many wait.
+    pub(super) fn counts_sleepers(&self) -> bool {
+        self.watches_threads() && self.parkings.are_told_apart()
     }
 
     /// What belongs to the process belongs to its largest pool.

@@ -32,6 +32,8 @@ const AT_ONCE: Time = 1_000_000;
 const SLOWER: Time = 64;
 /// Per wait, what is known of earlier ones fades by so much.
 const FADES: f64 = 0.999;
+/// Share of the waits that sleeps may come to that were counted with them, and were none.
+const MISTAKEN: f64 = 0.15;
 /// A sleep that began so long before the last idle connection was lent is a wait for one.
 const EARLY: Time = 20_000_000;
 
@@ -51,6 +53,8 @@ pub struct Parkings {
     /// What was waited lately, in nanoseconds, and how much of it was no sleep for the connection itself.
     waited: f64,
     delays: f64,
+    /// What was counted as waits meanwhile, and was none.
+    mistaken: f64,
 }
 
 impl Parkings {
@@ -64,9 +68,17 @@ impl Parkings {
         self.since.is_some()
     }
 
-    /// The sleep at this address that ended by itself was a wait nevertheless.
-    pub fn forgive(&mut self, address: u64) {
-        self.addresses.forgive(address);
+    /// The sleep that ended by itself was a wait nevertheless.
+    pub fn forgive(&mut self, overslept: &Overslept) {
+        self.addresses.forgive(overslept.address);
+        let counted = overslept.counted() as f64;
+        self.mistaken = (self.mistaken - counted).max(0.0);
+        self.waited += counted;
+    }
+
+    /// Sleeps that are no waits are told from those that are while they last, but for a few.
+    pub fn are_told_apart(&self) -> bool {
+        self.mistaken <= MISTAKEN * self.waited
     }
 
     /// The thread does not sleep any more.
@@ -78,8 +90,9 @@ impl Parkings {
 
     /// A sleep that ended by itself does not go on.
     pub fn settle(&mut self, thread: &mut Thread) {
-        if let Some(Overslept { address, .. }) = thread.overslept.take() {
-            self.addresses.end_by_itself(address);
+        if let Some(overslept) = thread.overslept.take() {
+            self.addresses.end_by_itself(overslept.address, overslept.idle);
+            self.mistaken += overslept.counted() as f64;
         }
     }
 
@@ -109,6 +122,7 @@ impl Parkings {
     fn wait(&mut self, took: Time, delay: Time) {
         self.waited = self.waited * FADES + took as f64;
         self.delays = self.delays * FADES + delay as f64;
+        self.mistaken *= FADES;
     }
 
     /// What a thread waited, of the time from being woken to the first use of its connection.
@@ -150,7 +164,9 @@ impl Waits {
     fn sleep(&mut self, parked: &Parked) {
         let saturated = self.saturated(parked.at) > 0;
         let Some(thread) = self.threads.get_mut(parked.thread) else { return };
-        let goes_on = thread.overslept.filter(|before| before.goes_on(parked));
+        let addresses = &self.parkings.addresses;
+        let goes_on =
+            thread.overslept.filter(|before| before.goes_on(parked) && addresses.goes_on(before.address));
         if goes_on.is_some() {
             thread.overslept = None;
         } else {
@@ -200,12 +216,13 @@ impl Waits {
         if parked.parking == Parking::Woken {
             self.parkings.addresses.end_by_another(parked.address, parked.thread, idle);
         } else if parked.parking == Parking::Over {
-            thread.overslept = Some(Overslept { address: parked.address, since, until: parked.at });
+            let (address, until, counted) = (parked.address, parked.at, sleep == Sleep::Wait);
+            thread.overslept = Some(Overslept { address, since, until, idle, counted });
         }
         let demand = thread.current.and_then(|demand| self.demands.get_mut(demand));
         let Some(demand) = demand.filter(|_| matches!(sleep, Sleep::Wait | Sleep::Alarm)) else { return };
         if parked.parking == Parking::Over {
-            demand.overslept = Some(parked.address);
+            demand.overslept = thread.overslept;
         } else if parked.parking == Parking::Woken {
             let from = demand.wait_ended_before(since).unwrap_or(since);
             let took = parked.at.saturating_sub(from);
@@ -233,7 +250,7 @@ impl Waits {
         let current = self.threads.get(thread).and_then(|thread| thread.current);
         let Some(demand) = current.and_then(|demand| self.demands.get_mut(demand)) else { return };
         demand.slept = demand.slept.saturating_add(by);
-        if let Some(pool) = self.largest().filter(|_| self.watches_threads()) {
+        if let Some(pool) = self.largest().filter(|_| self.counts_sleepers()) {
             self.gauge.add(pool, by);
         }
     }

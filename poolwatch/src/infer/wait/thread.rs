@@ -57,6 +57,17 @@ pub struct Overslept {
     pub since: Time,
     /// It ended.
     pub until: Time,
+    /// Some connection was surely idle all the while.
+    pub idle: bool,
+    /// It was counted as a wait while it lasted.
+    pub counted: bool,
+}
+
+impl Overslept {
+    /// How long it was counted as a wait.
+    pub const fn counted(&self) -> Time {
+        if self.counted { self.until.saturating_sub(self.since) } else { 0 }
+    }
 }
 
 /// One thread.

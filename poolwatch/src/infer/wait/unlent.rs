@@ -62,11 +62,11 @@ impl Waits {
         route.take_back(gave_up - 1);
         let waited = at.saturating_sub(open.at).saturating_sub(before);
         self.gave_up.extend(std::iter::repeat_n(Waited { pool, took: waited as f64 }, gave_up));
-        if self.watches_threads() {
-            self.gauge.add(pool, waited.saturating_sub(open.slept));
+        if let Some(overslept) = &open.overslept {
+            self.parkings.forgive(overslept);
         }
-        if let Some(address) = open.overslept {
-            self.parkings.forgive(address);
+        if self.counts_sleepers() {
+            self.gauge.add(pool, waited.saturating_sub(open.slept));
         }
     }
 

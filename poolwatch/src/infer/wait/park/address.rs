@@ -32,6 +32,8 @@ struct Ends {
 #[derive(Debug, Default)]
 pub struct Addresses {
     ends: HashMap<u64, Ends>,
+    /// Sleeps beside an idle connection that time ended, each at an address of its thread.
+    alarms: u32,
 }
 
 impl Addresses {
@@ -49,11 +51,19 @@ impl Addresses {
         ends.thread = thread;
     }
 
-    /// Time ended a sleep.
-    pub fn end_by_itself(&mut self, address: u64) {
+    /// Time ended a sleep; `idle` = some connection was surely idle all the while.
+    pub fn end_by_itself(&mut self, address: u64, idle: bool) {
         if let Some(ends) = self.meet(address) {
             ends.by_itself = ends.by_itself.saturating_add(1);
+            let alarm = idle && ends.changes < SHARED;
+            self.alarms = self.alarms.saturating_add(u32::from(alarm));
         }
+    }
+
+    /// A sleep there that ended by itself may go on with the next. Not where threads let time pass at addresses of their own:
+    /// what follows may be a wait.
+    pub fn goes_on(&self, address: u64) -> bool {
+        self.alarms < KNOWN || self.ends.get(&address).is_some_and(|ends| ends.changes >= SHARED)
     }
 
     /// The sleep that ended by itself was a wait nevertheless.

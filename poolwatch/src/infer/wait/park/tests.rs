@@ -100,3 +100,52 @@ fn a_sleep_that_ended_by_itself_is_no_wait() {
     assert_eq!(waited(7 * MS, 648), 2 * MS);
     assert_eq!(waited(6 * MS + 50_000, 6400), 3 * MS - 50_000);
 }
+
+/// Threads let time pass beside an idle connection, each at an address of its own, before the only connection is lent to
+/// thread 5. What thread 6 waited, that slept until time was over at 6 ms and went on at once.
+#[test]
+fn time_that_passes_at_a_threads_own_address_is_no_part_of_the_wait_that_follows() {
+    let mut waits = Waits::default();
+    waits.enter(SocketId(1), POOL, true, 1);
+    let park = |thread, address, at, parking| Parked { pid: 1, thread, address, at, parking };
+    let demand = |thread: u32, at| {
+        let (socket, turn) = (SocketId(u64::from(thread)), Turn { thread, nth: 0 });
+        Demand { socket, pid: 1, at, turn, protocol: Protocol::Http, route: Some(9) }
+    };
+    for thread in 10..20 {
+        let (address, at) = (1000 * u64::from(thread), 10 * MS * Time::from(thread));
+        waits.ask(&demand(thread, at));
+        waits.park(&park(thread, address, at + 1, Parking::Asleep));
+        waits.park(&park(thread, address, at + MS, Parking::Over));
+        waits.park(&park(thread, address, at + 3 * MS, Parking::Asleep));
+        waits.park(&park(thread, address, at + 4 * MS, Parking::Woken));
+    }
+    // One mistake is a small share of what others waited.
+    waits.parkings.waited = SECOND as f64;
+    let begin = SECOND;
+    for thread in [5, 6] {
+        waits.ask(&demand(thread, begin));
+    }
+    let turn = Turn { thread: 5, nth: 0 };
+    waits.begin(&Begun { socket: SocketId(1), at: begin + 1, turn, letter: b'Q', bytes: 20 });
+    let _ = waits.take_elapsed(POOL);
+    waits.park(&park(6, 640, begin + MS, Parking::Asleep));
+    waits.park(&park(6, 640, begin + 6 * MS, Parking::Over));
+    waits.park(&park(6, 640, begin + 6 * MS + 50_000, Parking::Asleep));
+    waits.park(&park(6, 640, begin + 9 * MS, Parking::Woken));
+    assert_eq!(waits.take_elapsed(POOL).pending, 3 * MS - 50_000);
+}
+
+#[test]
+fn where_sleepers_are_not_told_apart_demands_are_counted() {
+    let mut waits = saturated();
+    let park = |at, parking| Parked { pid: 1, thread: 6, address: 640, at, parking };
+    waits.park(&park(MS, Parking::Asleep));
+    waits.park(&park(9 * MS, Parking::Woken));
+    assert_eq!(waits.method_of_pending(POOL), super::super::confidence::Method::Futex);
+    waits.park(&park(10 * MS, Parking::Asleep));
+    waits.park(&park(14 * MS, Parking::Over));
+    waits.park(&park(20 * MS, Parking::Asleep));
+    assert_ne!(waits.method_of_pending(POOL), super::super::confidence::Method::Futex);
+    assert_eq!(waits.method_of_waits(POOL), super::super::confidence::Method::Futex);
+}
