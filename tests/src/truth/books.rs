@@ -6,6 +6,8 @@
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::account::Account;
+
 /// One borrower; moments in nanoseconds of `CLOCK_MONOTONIC`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Borrower {
@@ -70,20 +72,9 @@ pub struct Books {
     pub borrowers: Vec<Borrower>,
     /// In the order of time.
     pub counters: Vec<Counters>,
-    /// What the library counted of all waits so far, in the order of time.
-    #[serde(default)]
-    pub waited: Vec<Waited>,
-}
-
-/// A library's own account of all waits so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Waited {
-    /// When, in nanoseconds of `CLOCK_MONOTONIC`.
-    pub at: i128,
-    /// Sum of the waits, in microseconds.
-    pub took: u64,
-    /// Borrowers.
-    pub count: u64,
+    /// What the library counted of all borrowers so far, in the order of time.
+    #[serde(default, rename = "waited")]
+    pub accounts: Vec<Account>,
 }
 
 /// Waits in seconds.
@@ -108,7 +99,9 @@ impl Books {
             match fields.as_slice() {
                 ["B", rest @ ..] => books.borrowers.push(borrower(rest).with_context(|| line.to_owned())?),
                 ["S", rest @ ..] => books.counters.push(counters(rest).with_context(|| line.to_owned())?),
-                ["W", rest @ ..] => books.waited.push(waited(rest).with_context(|| line.to_owned())?),
+                ["W", rest @ ..] => {
+                    books.accounts.push(Account::read(rest).with_context(|| line.to_owned())?);
+                }
                 _ => bail!("an unknown row: {line}"),
             }
         }
@@ -122,12 +115,12 @@ impl Books {
     pub fn within(&self, window: Window) -> Self {
         let inside = |at: i128| window.from <= at && at < window.to;
         // The account at the beginning is the last one before.
-        let before = self.waited.partition_point(|waited| waited.at <= window.from).saturating_sub(1);
-        let waited = self.waited.iter().skip(before).filter(|waited| waited.at < window.to);
+        let before = self.accounts.partition_point(|account| account.at <= window.from).saturating_sub(1);
+        let accounts = self.accounts.iter().skip(before).filter(|account| account.at < window.to);
         Self {
             borrowers: self.borrowers.iter().filter(|borrower| inside(borrower.asked)).cloned().collect(),
             counters: self.counters.iter().filter(|counters| inside(counters.at)).copied().collect(),
-            waited: waited.copied().collect(),
+            accounts: accounts.copied().collect(),
         }
     }
 
@@ -136,13 +129,6 @@ impl Books {
     pub fn of(&self, wanted: impl Fn(&str) -> bool) -> Self {
         let borrowers = self.borrowers.iter().filter(|borrower| wanted(&borrower.route)).cloned().collect();
         Self { borrowers, ..Self::default() }
-    }
-
-    /// The mean wait in seconds by the library's own account; `None` where it has none.
-    pub fn own_wait(&self) -> Option<f64> {
-        let (first, last) = (self.waited.first()?, self.waited.last()?);
-        let count = last.count.checked_sub(first.count).filter(|count| *count > 0)?;
-        Some(last.took.checked_sub(first.took)? as f64 / count as f64 / 1e6)
     }
 
     /// The waits of those that had a connection; `None` when there was none.
@@ -254,17 +240,11 @@ fn counters(fields: &[&str]) -> Result<Counters> {
     Ok(Counters { at: at.parse()?, used, idle, waiting: number(waiting)?, total: number(total)? })
 }
 
-fn waited(fields: &[&str]) -> Result<Waited> {
-    let [at, took, count] = fields else { bail!("three fields") };
-    Ok(Waited { at: at.parse()?, took: took.parse()?, count: count.parse()? })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PAGE: &str =
-        "S 5 1 0 - 1\nW 4 500 7\nW 45 700 9\nB 20 30 40 held ok\nB 0 10 30 plain ok\nB 10 50 0 tx timeout\n";
+    const PAGE: &str = "S 5 1 0 - 1\nW 4 500 900 7\nW 45 700 950 9\nB 20 30 40 held ok\nB 0 10 30 plain ok\nB 10 50 0 tx timeout\n";
 
     #[test]
     fn counts_and_waits_of_a_page() {
@@ -273,9 +253,8 @@ mod tests {
         assert_eq!(books.counters[0].waiting, None);
         let waits = books.waits().unwrap();
         assert_eq!(waits.count, 2);
-        assert_eq!(books.own_wait(), Some(1e-4));
-        assert_eq!(books.within(Window { from: 10, to: 40 }).own_wait(), None);
-        assert_eq!(books.within(Window { from: 10, to: 50 }).own_wait(), Some(1e-4));
+        let accounts = |from, to| books.within(Window { from, to }).accounts.len();
+        assert_eq!((accounts(10, 40), accounts(10, 50)), (1, 2));
         assert!((waits.mean - 1e-8).abs() < 1e-15);
         let (waiting, used) = (books.waiting(), books.used());
         assert_eq!((waiting.at(0), waiting.at(10), waiting.at(25), waiting.at(50)), (1, 1, 2, 0));

@@ -143,7 +143,8 @@ impl Judged {
 
 /// The row of an outcome.
 pub fn row(outcome: &Outcome) -> Row {
-    let Outcome { plan, window, books, overhead, .. } = outcome;
+    let Outcome { plan, window, overhead, .. } = outcome;
+    let books = &outcome.books.by_account();
     let truth = measured(books, *window);
     let seen =
         outcome.seen.as_ref().map(|seen| estimate(seen, books, *window, plan.pool)).unwrap_or_default();
@@ -167,8 +168,6 @@ pub fn row(outcome: &Outcome) -> Row {
 fn measured(books: &Books, window: Window) -> Measured {
     let none = Waits { count: 0, mean: 0.0, p95: 0.0, p99: 0.0 };
     let Waits { count, mean, p95, p99 } = books.waits().unwrap_or(none);
-    // A pooler's client sees its messages' way as well, which is longer where the machine is busy.
-    let mean = books.own_wait().unwrap_or(mean);
     let waiting = books.waiting();
     Measured {
         seconds: window.seconds(),

@@ -4,6 +4,7 @@
 //! In comes a plan (which rig, mix, load, pool), out goes one row for `docs/accuracy.md`. The truth is what the
 //! rig notes round its library's acquire and release, on the kernel's monotonic clock.
 
+pub mod account;
 pub mod books;
 pub mod compare;
 pub mod dice;

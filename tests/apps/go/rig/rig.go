@@ -42,8 +42,9 @@ type Pool struct {
 	Counters func() [4]string
 	// Silent pools note their borrowers themselves.
 	Silent bool
-	// Waited is what the library counted of all waits so far, in microseconds, and of how many borrowers; nil if it does not.
-	Waited func() (int64, int64, error)
+	// Account is what the library counted so far of all waits, of all use, both in microseconds, and of how many borrowers;
+	// nil if it does not.
+	Account func() (int64, int64, int64, error)
 }
 
 var (
@@ -167,13 +168,13 @@ func answer(response http.ResponseWriter, request *http.Request) {
 }
 
 func truth(response http.ResponseWriter, _ *http.Request) {
-	if pool.Waited != nil {
-		waited, borrowers, err := pool.Waited()
+	if pool.Account != nil {
+		waited, used, borrowers, err := pool.Account()
 		if err != nil {
 			http.Error(response, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		Note(fmt.Sprintf("W %d %d %d", Now(), waited, borrowers))
+		Note(fmt.Sprintf("W %d %d %d %d", Now(), waited, used, borrowers))
 	}
 	lock.Lock()
 	text := strings.Join(rows, "\n") + "\n"
