@@ -247,16 +247,10 @@ fn reference(directory: &Path) -> Result<Vec<(String, [f64; 4])>> {
     text.lines().map(read).collect()
 }
 
-/// By how much more than others a figure may be worse than the reference: each is a known miss, and told in
-/// docs/accuracy.md.
-const KNOWN: [(&str, [f64; 4]); 1] = [("asyncpg_B_r70", [0.005, 0.0, 0.0, 0.0])];
-
 /// Worse than the reference by more than its own digits.
-fn worse(name: &str, row: &Row, reference: &[f64; 4]) -> bool {
+fn worse(row: &Row, reference: &[f64; 4]) -> bool {
     const SLACK: [f64; 4] = [0.01, 0.01, 0.02, 0.02];
-    let known = KNOWN.iter().find(|(other, _)| *other == name).map_or([0.0; 4], |(_, known)| *known);
-    let allowed =
-        reference.iter().zip(SLACK).zip(known).map(|((theirs, slack), known)| theirs.abs() + slack + known);
+    let allowed = reference.iter().zip(SLACK).map(|(theirs, slack)| theirs.abs() + slack);
     row.off().into_iter().zip(allowed).any(|(own, allowed)| own.abs() > allowed)
 }
 
@@ -292,7 +286,7 @@ fn captures() -> Result<()> {
         let row = run(&name, &read(&recording)?, truth(&recording.with_extension("truth"))?);
         println!("{}", row.line(&name));
         let bound = reference.iter().find(|(other, _)| *other == name).map(|(_, bound)| bound);
-        if let Some(bound) = bound.filter(|bound| worse(&name, &row, bound)) {
+        if let Some(bound) = bound.filter(|bound| worse(&row, bound)) {
             failed.push(format!("{name}: {:?}, the reference {bound:?}", row.off()));
         }
         ensure!(bound.is_some() || directory != kept, "{name} has no bound");

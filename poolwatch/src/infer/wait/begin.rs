@@ -9,7 +9,7 @@ use super::{
     nanoseconds,
     route::RouteId,
     thread::Last,
-    way::Within,
+    way::{Estimate, Within},
 };
 use crate::event::{Begun, SocketId, Time};
 
@@ -196,13 +196,18 @@ impl Waits {
         if exchange.gated {
             usual.bound(before);
             let estimate = way.waited(&exchange, before, neighbours);
-            self.doubts.see(estimate);
-            self.late.newest = estimate.mean;
-            self.note_wait(exchange, estimate.mean);
+            self.note(exchange, estimate);
         } else {
             usual.before.add(before);
             self.note_wait(exchange, 0.0);
         }
+    }
+
+    /// One that may have waited did so long.
+    pub(super) fn note(&mut self, exchange: ExchangeRef, estimate: Estimate) {
+        self.doubts.see(estimate);
+        self.late.newest = estimate.mean;
+        self.note_wait(exchange, estimate.mean);
     }
 
     /// Who is told of by better evidence is not told of twice.

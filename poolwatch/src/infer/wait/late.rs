@@ -1,18 +1,21 @@
 //! Demands whose response came late: some time after the connection was given back, so that no turn links the two.
 //!
 //! In come the exchanges of a connection that lie between borrowings of others, and demands that were served without
-//! a link; out go pairs of them. Which of several demands at one time had which borrowing cannot be told, and need not
-//! be: the sum of their waits is the same. Without these, waits would be known of some routes and not of others.
+//! a link; out go pairs of them. Which of several demands at one time had which borrowing is told by the order of the queue,
+//! where there is one, and by chance else: the sum of their waits is the same. Without these, waits would be known of some
+//! routes and not of others.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{
+    super::pools::PoolRef,
     Waits,
     demand::Open,
-    lent::{Exchange, ExchangeRef},
-    route::RouteId,
+    lending::Lending,
+    lent::{Exchange, ExchangeRef, Lent},
+    route::{RouteId, Routes},
 };
-use crate::event::{SECOND, SocketId, Time};
+use crate::event::{HashMap, SECOND, SocketId, Time};
 
 /// Most that wait for their counterpart, of each kind; the oldest makes room, and stays unknown.
 const KEPT: usize = 64;
@@ -50,6 +53,28 @@ struct Pair {
     demand: Unlinked,
     start: ExchangeRef,
     ended: Time,
+    /// It may be one, as far as the pool and its order say.
+    may: bool,
+}
+
+impl Pair {
+    /// The demand may have waited so long, as far as is known how long the pool was full and who joined the queue before it.
+    fn may_be(
+        &self,
+        routes: &mut Routes,
+        lent: &HashMap<SocketId, Lent>,
+        lendings: &BTreeMap<PoolRef, Lending>,
+    ) -> bool {
+        let Self { demand, start, .. } = self;
+        let before = start.begun.saturating_sub(demand.asked) as f64;
+        let joined = routes.get(demand.route).way().joined(start.begun, before);
+        let full = if start.gated { start.full.since } else { start.begun };
+        if joined.to < full {
+            return false;
+        }
+        let lending = lent.get(&start.socket).and_then(|lent| lendings.get(&lent.pool));
+        !start.gated || lending.is_none_or(|lending| lending.order.allows(start, joined))
+    }
 }
 
 impl Late {
@@ -66,20 +91,23 @@ impl Late {
         }
     }
 
-    /// The demand's borrowing: the one that ended last before its response.
-    fn find_borrowing(&mut self, demand: Unlinked) -> Option<Pair> {
+    /// The demand's borrowing: of those that it may have waited for, the one that ended last before its response.
+    fn find_borrowing(&mut self, demand: Unlinked, mut may: impl FnMut(&Pair) -> bool) -> Option<Pair> {
         let fitting = self.stretches.iter().enumerate().filter_map(|(n, one)| Some((n, fit(&demand, one)?)));
-        let (place, pair) = fitting.max_by_key(|(_, pair)| pair.ended)?;
+        let judged = fitting.map(|(n, pair)| (n, Pair { may: may(&pair), ..pair }));
+        let (place, pair) = judged.max_by_key(|(_, pair)| (pair.may, pair.ended))?;
         self.take(place, pair.start);
         Some(pair)
     }
 
-    /// The demand of the last borrowing of a stretch: the one that was served first after it.
-    fn find_demand(&mut self, place: usize) -> Option<Pair> {
+    /// The demand of the last borrowing of a stretch: of those that may have waited for it, the one that was served first
+    /// after it.
+    fn find_demand(&mut self, place: usize, mut may: impl FnMut(&Pair) -> bool) -> Option<Pair> {
         let stretch = self.stretches.get(place)?;
         let fitting =
             self.demands.iter().enumerate().filter_map(|(n, demand)| Some((n, fit(demand, stretch)?)));
-        let (n, pair) = fitting.min_by_key(|(_, pair)| pair.demand.served)?;
+        let judged = fitting.map(|(n, pair)| (n, Pair { may: may(&pair), ..pair }));
+        let (n, pair) = judged.min_by_key(|(_, pair)| (!pair.may, pair.demand.served))?;
         self.demands.remove(n);
         self.take(place, pair.start);
         Some(pair)
@@ -108,7 +136,7 @@ fn fit(demand: &Unlinked, stretch: &[Exchange]) -> Option<Pair> {
         Some(first) => fits(&first).then_some(first)?,
         None => demand.usual.map_or_else(since, counted)?,
     };
-    (start.begun >= demand.asked).then_some(Pair { demand: *demand, start, ended })
+    (start.begun >= demand.asked).then_some(Pair { demand: *demand, start, ended, may: true })
 }
 
 impl Waits {
@@ -117,14 +145,13 @@ impl Waits {
         let routes = &mut self.routes;
         let Some(lent) = self.lent.get_mut(&socket) else { return };
         let stretch = lent.set_apart(to, |route| routes.get(route).usual());
-        if stretch.is_empty() {
-            return;
-        }
-        self.late.stretches.push_back(stretch);
-        self.late.forget(at);
-        while let Some(pair) = self.late.stretches.len().checked_sub(1).and_then(|n| self.late.find_demand(n))
-        {
-            self.pair(&pair);
+        // Each is its own where it is marked that it ended.
+        for one in stretch.split_inclusive(|exchange| exchange.returns.is_some()) {
+            self.late.stretches.push_back(one.to_vec());
+            self.late.forget(at);
+            while let Some(pair) = self.newest_stretch() {
+                self.pair(&pair);
+            }
         }
     }
 
@@ -152,7 +179,8 @@ impl Waits {
         if route.borrows() && (usual.is_some() || may) {
             let demand =
                 Unlinked { asked: open.at, served: at, route: open.route, usual, only: route.only() };
-            if let Some(pair) = self.late.find_borrowing(demand) {
+            let Self { late, routes, lent, lendings, .. } = self;
+            if let Some(pair) = late.find_borrowing(demand, |pair| pair.may_be(routes, lent, lendings)) {
                 self.pair(&pair);
                 return true;
             }
@@ -162,10 +190,21 @@ impl Waits {
         false
     }
 
+    fn newest_stretch(&mut self) -> Option<Pair> {
+        let Self { late, routes, lent, lendings, .. } = self;
+        let place = late.stretches.len().checked_sub(1)?;
+        late.find_demand(place, |pair| pair.may_be(routes, lent, lendings))
+    }
+
     fn pair(&mut self, pair: &Pair) {
-        let Pair { demand, start, ended } = *pair;
+        let Pair { demand, start, ended, may } = *pair;
         self.routes.get(demand.route).after.add(demand.served.saturating_sub(ended) as f64);
-        self.conclude(start, demand.route, start.begun as f64 - demand.asked as f64);
+        let lending = self.lent.get(&start.socket).and_then(|lent| self.lendings.get(&lent.pool));
+        // Whoever had the borrowing, its neighbours in the queue tell what it waited.
+        match lending.filter(|_| !may).and_then(|lending| lending.order.tells(&start)) {
+            Some(estimate) => self.note(start, estimate),
+            None => self.conclude(start, demand.route, start.begun as f64 - demand.asked as f64),
+        }
     }
 }
 
@@ -189,11 +228,11 @@ mod tests {
         let mut late = Late::default();
         late.stretches.push_back(vec![exchange(0, 10, 20), exchange(1, 30, 40)]);
         late.stretches.push_back(vec![exchange(7, 50, 60)]);
-        let pair = late.find_borrowing(demand(5, 55, 2)).unwrap();
+        let pair = late.find_borrowing(demand(5, 55, 2), |_| true).unwrap();
         assert_eq!((pair.start.begun, pair.ended), (10, 40));
         assert_eq!(late.stretches.len(), 1);
         // Its exchange was asked for before it came.
-        assert!(late.find_borrowing(demand(51, 70, 1)).is_none());
+        assert!(late.find_borrowing(demand(51, 70, 1), |_| true).is_none());
     }
 
     #[test]
@@ -204,8 +243,14 @@ mod tests {
         let stretch =
             (0..).zip(four).map(|(number, (begun, ended))| exchange(number, begun, ended)).collect();
         late.stretches.push_back(stretch);
-        assert_eq!(late.find_demand(0).map(|pair| (pair.start.begun, pair.demand.served)), Some((50, 90)));
-        assert_eq!(late.find_demand(0).map(|pair| (pair.start.begun, pair.demand.served)), Some((10, 45)));
+        assert_eq!(
+            late.find_demand(0, |_| true).map(|pair| (pair.start.begun, pair.demand.served)),
+            Some((50, 90))
+        );
+        assert_eq!(
+            late.find_demand(0, |_| true).map(|pair| (pair.start.begun, pair.demand.served)),
+            Some((10, 45))
+        );
         assert!(late.stretches.is_empty() && late.demands.is_empty());
     }
 
@@ -214,7 +259,7 @@ mod tests {
         let mut late = Late::default();
         late.stretches.push_back(vec![exchange(0, 10, 20), exchange(1, 30, 40), exchange(2, 45, 50)]);
         late.demands.push_back(Unlinked { usual: None, ..demand(25, 60, 0) });
-        assert_eq!(late.find_demand(0).map(|pair| pair.start.begun), Some(30));
+        assert_eq!(late.find_demand(0, |_| true).map(|pair| pair.start.begun), Some(30));
         assert_eq!(late.stretches.front().map(Vec::len), Some(1));
     }
 
@@ -223,8 +268,24 @@ mod tests {
         let mut late = Late::default();
         let back = Exchange { returns: Some(exchange(0, 10, 20).itself), ..exchange(1, 30, 40) };
         late.stretches.push_back(vec![exchange(0, 10, 20), back]);
-        assert!(late.find_borrowing(Unlinked { only: Some(3), ..demand(5, 55, 3) }).is_none());
-        assert!(late.find_borrowing(Unlinked { only: Some(2), ..demand(5, 55, 2) }).is_some());
+        assert!(late.find_borrowing(Unlinked { only: Some(3), ..demand(5, 55, 3) }, |_| true).is_none());
+        assert!(late.find_borrowing(Unlinked { only: Some(2), ..demand(5, 55, 2) }, |_| true).is_some());
+    }
+
+    #[test]
+    fn whom_the_order_of_the_queue_excludes_comes_last() {
+        let mut late = Late::default();
+        late.stretches.push_back(vec![exchange(0, 10, 20)]);
+        late.stretches.push_back(vec![exchange(7, 15, 30)]);
+        let begun = |pair: Option<Pair>| pair.map(|pair| (pair.start.begun, pair.may));
+        assert_eq!(
+            begun(late.find_borrowing(demand(5, 55, 1), |pair| pair.start.begun < 12)),
+            Some((10, true))
+        );
+        assert_eq!(
+            begun(late.find_borrowing(demand(5, 55, 1), |pair| pair.start.begun < 12)),
+            Some((15, false))
+        );
     }
 
     #[test]

@@ -97,6 +97,8 @@ pub struct Lent {
     pub borrower: Option<DemandId>,
     /// Exchanges from this number on are not known to be anyone's, but the first few where their route is.
     claimed: (u64, Option<RouteId>),
+    /// A bit for each remembered exchange, by its number: an answer showed whose it is.
+    shown: u64,
     current: Option<u64>,
     exchanges: VecDeque<Exchange>,
     next: u64,
@@ -117,6 +119,7 @@ impl Lent {
             first: None,
             borrower: None,
             claimed: (0, None),
+            shown: 0,
             current: None,
             exchanges: VecDeque::new(),
             next: 0,
@@ -142,6 +145,7 @@ impl Lent {
             self.exchanges.pop_front();
         }
         self.exchanges.push_back(Exchange { itself, ended: None, returns: None });
+        self.shown &= !bit(itself.number);
         self.current = Some(itself.number);
         itself
     }
@@ -187,6 +191,20 @@ impl Lent {
         self.claimed = (from, route);
     }
 
+    /// An answer shows whose these are.
+    pub fn show(&mut self, first: u64, last: u64) {
+        for exchange in self.exchanges.iter().map(|exchange| exchange.itself.number) {
+            if (first..=last).contains(&exchange) {
+                self.shown |= bit(exchange);
+            }
+        }
+    }
+
+    /// An answer showed whose it is.
+    pub const fn is_shown(&self, number: u64) -> bool {
+        self.shown & bit(number) != 0
+    }
+
     /// Exchanges before `to` that are not known to be anyone's. `usual` says how many one of a route has.
     pub fn set_apart(&self, to: u64, usual: impl FnOnce(RouteId) -> Option<usize>) -> Vec<Exchange> {
         let (from, route) = self.claimed;
@@ -225,6 +243,10 @@ impl Lent {
     }
 }
 
+const fn bit(number: u64) -> u64 {
+    1 << (number % u64::BITS as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::super::pools::Pools, *};
@@ -247,6 +269,18 @@ mod tests {
         assert_eq!(first(99, 35), Some(40));
         assert_eq!(first(99, 0), Some(10));
         assert_eq!(lent.span(2, 4), Some(3));
+    }
+
+    #[test]
+    fn what_an_answer_shows_holds_for_its_exchanges_alone() {
+        let mut lent = lent(5);
+        lent.show(1, 2);
+        let shown = |lent: &Lent| (0..5).map(|number| lent.is_shown(number)).collect::<Vec<_>>();
+        assert_eq!(shown(&lent), [false, true, true, false, false]);
+        for n in 6..=66 {
+            lent.begin(SocketId(1), n * 10, true, Full::default());
+        }
+        assert!(!lent.is_shown(65), "one bit for both 1 and 65");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::{
     follow,
     lent::ExchangeRef,
-    way::{Joined, Within},
+    way::{Estimate, Joined, Within},
 };
 use crate::event::Time;
 
@@ -35,20 +35,41 @@ impl Order {
 
     /// Within which a borrower's wait lies, by those that were served before it, since the pool is full, and after it.
     pub fn within(&mut self, exchange: &ExchangeRef, own: Joined) -> Within {
-        let since = |joined: Time| own.begun.saturating_sub(joined) as f64;
-        let (mut within, mut last) = (Within::ANY, None::<Joined>);
-        for one in &self.newest {
-            if one.begun > own.begun {
-                within.least = within.least.max(since(one.to));
-            } else if (exchange.full.since..own.begun).contains(&one.begun) {
-                within.most = within.most.min(since(one.from));
-                last = last.filter(|last| last.begun >= one.begun).or(Some(*one));
-            }
-        }
-        if let Some(last) = last {
+        let before = self.newest.iter().filter(|one| waits_with(one, exchange));
+        if let Some(last) = before.max_by_key(|one| one.begun).copied() {
             self.compare(last, own);
         }
-        if self.disorder > DISORDER { Within::ANY } else { within }
+        if self.disorder > DISORDER { Within::ANY } else { self.bounds(exchange) }
+    }
+
+    /// A borrower that joined the queue then can be the exchange's.
+    pub fn allows(&self, exchange: &ExchangeRef, own: Joined) -> bool {
+        let since = |joined: Time| own.begun.saturating_sub(joined) as f64;
+        let Within { least, most } = self.bounds(exchange);
+        self.disorder > DISORDER || least <= since(own.from) && since(own.to) <= most
+    }
+
+    /// What the exchange's borrower waited, whoever that is, where both neighbours say so.
+    pub fn tells(&self, exchange: &ExchangeRef) -> Option<Estimate> {
+        let Within { least, most } = self.bounds(exchange);
+        let told = self.disorder <= DISORDER && least > 0.0 && most.is_finite();
+        told.then(|| Estimate {
+            mean: f64::midpoint(least, most),
+            doubt: (most - least).abs() / 12_f64.sqrt(),
+        })
+    }
+
+    fn bounds(&self, exchange: &ExchangeRef) -> Within {
+        let since = |joined: Time| exchange.begun.saturating_sub(joined) as f64;
+        let mut within = Within::ANY;
+        for one in &self.newest {
+            if one.begun > exchange.begun {
+                within.least = within.least.max(since(one.to));
+            } else if waits_with(one, exchange) {
+                within.most = within.most.min(since(one.from));
+            }
+        }
+        within
     }
 
     /// One was served before the other, which waited already: who joined sooner, if that can be told?
@@ -57,6 +78,11 @@ impl Order {
             follow(&mut self.disorder, own.to < before.from);
         }
     }
+}
+
+/// It was served before the exchange, since the pool is full.
+fn waits_with(one: &Joined, exchange: &ExchangeRef) -> bool {
+    (exchange.full.since..exchange.begun).contains(&one.begun)
 }
 
 #[cfg(test)]
@@ -84,6 +110,23 @@ mod tests {
             Within { least: 0.0, most: f64::INFINITY },
             "before it was full"
         );
+    }
+
+    #[test]
+    fn who_joined_out_of_order_had_another_connection() {
+        let mut order = Order::default();
+        for (begun, joined) in [(100, 50), (120, 60)] {
+            within(&mut order, begun, joined, joined);
+        }
+        let full = Full { since: 10, surely: 0 };
+        let exchange = ExchangeRef { socket: SocketId(1), number: 0, begun: 110, gated: true, full };
+        let allows = |from, to| order.allows(&exchange, Joined { begun: 110, from, to });
+        assert_eq!(
+            [allows(55, 55), allows(40, 52), allows(40, 45), allows(70, 80)],
+            [true, true, false, false]
+        );
+        assert!(order.tells(&exchange).is_some_and(|told| (told.mean - 55.0).abs() < 1e-9));
+        assert_eq!(order.tells(&ExchangeRef { begun: 130, ..exchange }), None, "nobody was served after it");
     }
 
     #[test]

@@ -33,7 +33,9 @@ const SLOWER: Time = 64;
 /// Per wait, what is known of earlier ones fades by so much.
 const FADES: f64 = 0.999;
 /// Share of the waits that sleeps may come to that were counted with them, and were none.
-const MISTAKEN: f64 = 0.15;
+const MISTAKEN: f64 = 0.05;
+/// So much of it, in nanoseconds, is no share of anything yet.
+const FEW: f64 = 2e8;
 /// A sleep that began so long before the last idle connection was lent is a wait for one.
 const EARLY: Time = 20_000_000;
 
@@ -78,7 +80,7 @@ impl Parkings {
 
     /// Sleeps that are no waits are told from those that are while they last, but for a few.
     pub fn are_told_apart(&self) -> bool {
-        self.mistaken <= MISTAKEN * self.waited
+        self.mistaken <= FEW + MISTAKEN * self.waited
     }
 
     /// The thread does not sleep any more.

@@ -5,7 +5,7 @@ use super::{
     Waits,
     demand::{Before, Open},
     follow,
-    lent::State,
+    lent::{ExchangeRef, State},
     thread::Answer,
 };
 use crate::event::{Demand, Served, Time, Turn};
@@ -86,6 +86,7 @@ impl Waits {
     }
 
     fn respond(&mut self, open: &Open, turn: Turn, at: Time) {
+        let open = &self.corrected(open);
         if let Some(thread) = self.threads.get_mut(open.thread) {
             self.parkings.settle(thread);
         }
@@ -110,6 +111,14 @@ impl Waits {
             self.serve_unlent(open, at);
         }
         self.free(open);
+    }
+
+    /// The demand without what it was taken to have borrowed, where an answer showed since that it is another's.
+    fn corrected(&self, open: &Open) -> Open {
+        let shown =
+            |start: ExchangeRef| self.lent.get(&start.socket).is_some_and(|lent| lent.is_shown(start.number));
+        let anothers = open.start.is_some_and(shown);
+        if anothers { Open { start: None, lent: None, ..*open } } else { *open }
     }
 
     /// The thread works for nobody now.
@@ -210,6 +219,7 @@ impl Waits {
         self.set_apart(answer.socket, start.number, at);
         if let Some(lent) = self.lent.get_mut(&answer.socket) {
             lent.claim(answer.exchange + 1, None);
+            lent.show(start.number, answer.exchange);
         }
         let route = self.routes.get(open.route);
         if let Some(exchanges) = measured {
