@@ -115,6 +115,12 @@ impl Waits {
         (method.trust() * uncertain * shared * whole * counted).clamp(0.0, 1.0)
     }
 
+    /// How far to trust how many are said to wait, beside how long those did that were served.
+    pub fn confidence_of_pending(&mut self, method: Method, mean: f64, agreement: f64) -> f64 {
+        let clarity = if method == Method::Futex { self.parkings.clarity() } else { 1.0 };
+        clarity * self.confidence(method, mean, agreement)
+    }
+
     /// Close to 1 where threads that have a connection go on at once: else the library may have counted less, or more.
     fn readiness(&self) -> f64 {
         1.0 / (1.0 + self.parkings.delayed() / DELAYED)

@@ -83,6 +83,11 @@ impl Parkings {
         self.mistaken <= FEW + MISTAKEN * self.waited
     }
 
+    /// How far to trust the count of sleepers: half where as many are mistaken as may be.
+    pub fn clarity(&self) -> f64 {
+        1.0 / (1.0 + self.mistaken / (FEW + MISTAKEN * self.waited))
+    }
+
     /// The thread does not sleep any more.
     pub fn wake(&mut self, thread: &mut Thread) {
         if let Some((_, Sleep::Wait)) = thread.asleep.take() {

@@ -108,7 +108,7 @@ impl Waits {
         let value = self.waiting_now(pool, at);
         let never = self.gauge.saturated(pool).is_none() && value == 0.0;
         let method = if never { Method::Nothing } else { self.method_of_pending(pool) };
-        let confidence = self.confidence(method, mean, agreement);
+        let confidence = self.confidence_of_pending(method, mean, agreement);
         let pending = Inferred { value, evidence: method.as_str(), confidence };
         let of_waits = self.method_of_waits(pool);
         let trust = self.confidence(of_waits, mean, agreement);

@@ -143,9 +143,11 @@ fn where_sleepers_are_not_told_apart_demands_are_counted() {
     waits.park(&park(MS, Parking::Asleep));
     waits.park(&park(9 * MS, Parking::Woken));
     assert_eq!(waits.method_of_pending(POOL), super::super::confidence::Method::Futex);
+    assert_eq!(waits.parkings.clarity(), 1.0);
     waits.park(&park(10 * MS, Parking::Asleep));
     waits.park(&park(410 * MS, Parking::Over));
     waits.park(&park(420 * MS, Parking::Asleep));
     assert_ne!(waits.method_of_pending(POOL), super::super::confidence::Method::Futex);
+    assert!(waits.parkings.clarity() < 0.5);
     assert_eq!(waits.method_of_waits(POOL), super::super::confidence::Method::Futex);
 }
