@@ -108,7 +108,7 @@ fn tell(outcome: &Outcome) -> Result<()> {
     row.leave(&outcome.plan.name())
 }
 
-/// The gem connection_pool wakes everybody who waits for each connection that comes back: in the long queue of a large pool threads
+/// The gem `connection_pool` wakes everybody who waits for each connection that comes back: in the long queue of a large pool threads
 /// that find none take the interpreter's lock from those that have one, and the server answers nobody any more.
 fn is_served(plan: &Plan) -> bool {
     let loaded = matches!(plan.level, Level::Rho(0.9..) | Level::Rate(_));

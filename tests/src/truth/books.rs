@@ -72,7 +72,8 @@ pub struct Books {
     pub borrowers: Vec<Borrower>,
     /// In the order of time.
     pub counters: Vec<Counters>,
-    /// What the library counted of all borrowers so far, in the order of time.
+    /// What the library counted of all borrowers so far, in the order of time; by the name that it has beside recordings
+    /// that are kept.
     #[serde(default, rename = "waited")]
     pub accounts: Vec<Account>,
 }

@@ -85,7 +85,7 @@ impl Waits {
     /// The method that speaks of waiting times of a pool.
     pub fn method_of_waits(&self, pool: PoolRef) -> Method {
         match self.method_of_pending(pool) {
-            exact @ (Method::Uprobe | Method::Pooler | Method::Futex) => exact,
+            exact @ (Method::Uprobe | Method::Pooler) => exact,
             _ if self.watches_threads() => Method::Futex,
             _ => Method::Causal,
         }

@@ -68,12 +68,11 @@ impl Pair {
         let Self { demand, start, .. } = self;
         let before = start.begun.saturating_sub(demand.asked) as f64;
         let joined = routes.get(demand.route).way().joined(start.begun, before);
-        let full = if start.gated { start.full.since } else { start.begun };
-        if joined.to < full {
-            return false;
+        if !start.gated {
+            return joined.to >= start.begun;
         }
         let lending = lent.get(&start.socket).and_then(|lent| lendings.get(&lent.pool));
-        !start.gated || lending.is_none_or(|lending| lending.order.allows(start, joined))
+        joined.to >= start.full.since && lending.is_none_or(|lending| lending.order.allows(start, joined))
     }
 }
 
@@ -93,9 +92,9 @@ impl Late {
 
     /// The demand's borrowing: of those that it may have waited for, the one that ended last before its response.
     fn find_borrowing(&mut self, demand: Unlinked, mut may: impl FnMut(&Pair) -> bool) -> Option<Pair> {
-        let fitting = self.stretches.iter().enumerate().filter_map(|(n, one)| Some((n, fit(&demand, one)?)));
-        let judged = fitting.map(|(n, pair)| (n, Pair { may: may(&pair), ..pair }));
-        let (place, pair) = judged.max_by_key(|(_, pair)| (pair.may, pair.ended))?;
+        let stretches = self.stretches.iter().enumerate();
+        let fitting = stretches.filter_map(|(n, one)| Some((n, fit(&demand, one, &mut may)?)));
+        let (place, pair) = fitting.max_by_key(|(_, pair)| (pair.may, pair.ended))?;
         self.take(place, pair.start);
         Some(pair)
     }
@@ -104,10 +103,9 @@ impl Late {
     /// after it.
     fn find_demand(&mut self, place: usize, mut may: impl FnMut(&Pair) -> bool) -> Option<Pair> {
         let stretch = self.stretches.get(place)?;
-        let fitting =
-            self.demands.iter().enumerate().filter_map(|(n, demand)| Some((n, fit(demand, stretch)?)));
-        let judged = fitting.map(|(n, pair)| (n, Pair { may: may(&pair), ..pair }));
-        let (n, pair) = judged.min_by_key(|(_, pair)| (!pair.may, pair.demand.served))?;
+        let demands = self.demands.iter().enumerate();
+        let fitting = demands.filter_map(|(n, demand)| Some((n, fit(demand, stretch, &mut may)?)));
+        let (n, pair) = fitting.min_by_key(|(_, pair)| (!pair.may, pair.demand.served))?;
         self.demands.remove(n);
         self.take(place, pair.start);
         Some(pair)
@@ -123,8 +121,8 @@ impl Late {
 }
 
 /// The last borrowing of the stretch as the demand's, if it can be. Where nobody knows how many exchanges that had, all
-/// are its own that began since it came.
-fn fit(demand: &Unlinked, stretch: &[Exchange]) -> Option<Pair> {
+/// are its own that began since it came. `may` says whether it may have waited for that.
+fn fit(demand: &Unlinked, stretch: &[Exchange], may: &mut impl FnMut(&Pair) -> bool) -> Option<Pair> {
     let last = stretch.last()?;
     let ended = last.ended.filter(|ended| *ended <= demand.served)?;
     let since = || stretch.iter().map(|exchange| exchange.itself).find(|one| one.begun >= demand.asked);
@@ -136,7 +134,8 @@ fn fit(demand: &Unlinked, stretch: &[Exchange]) -> Option<Pair> {
         Some(first) => fits(&first).then_some(first)?,
         None => demand.usual.map_or_else(since, counted)?,
     };
-    (start.begun >= demand.asked).then_some(Pair { demand: *demand, start, ended, may: true })
+    let pair = Pair { demand: *demand, start, ended, may: false };
+    (start.begun >= demand.asked).then(|| Pair { may: may(&pair), ..pair })
 }
 
 impl Waits {
@@ -149,7 +148,7 @@ impl Waits {
         for one in stretch.split_inclusive(|exchange| exchange.returns.is_some()) {
             self.late.stretches.push_back(one.to_vec());
             self.late.forget(at);
-            while let Some(pair) = self.newest_stretch() {
+            while let Some(pair) = self.pair_of_newest() {
                 self.pair(&pair);
             }
         }
@@ -179,8 +178,8 @@ impl Waits {
         if route.borrows() && (usual.is_some() || may) {
             let demand =
                 Unlinked { asked: open.at, served: at, route: open.route, usual, only: route.only() };
-            let Self { late, routes, lent, lendings, .. } = self;
-            if let Some(pair) = late.find_borrowing(demand, |pair| pair.may_be(routes, lent, lendings)) {
+            let (late, may) = self.search();
+            if let Some(pair) = late.find_borrowing(demand, may) {
                 self.pair(&pair);
                 return true;
             }
@@ -190,10 +189,16 @@ impl Waits {
         false
     }
 
-    fn newest_stretch(&mut self) -> Option<Pair> {
+    fn search(&mut self) -> (&mut Late, impl FnMut(&Pair) -> bool) {
         let Self { late, routes, lent, lendings, .. } = self;
+        (late, |pair| pair.may_be(routes, lent, lendings))
+    }
+
+    /// The demand of the stretch that was set apart last.
+    fn pair_of_newest(&mut self) -> Option<Pair> {
+        let (late, may) = self.search();
         let place = late.stretches.len().checked_sub(1)?;
-        late.find_demand(place, |pair| pair.may_be(routes, lent, lendings))
+        late.find_demand(place, may)
     }
 
     fn pair(&mut self, pair: &Pair) {
@@ -201,7 +206,7 @@ impl Waits {
         self.routes.get(demand.route).after.add(demand.served.saturating_sub(ended) as f64);
         let lending = self.lent.get(&start.socket).and_then(|lent| self.lendings.get(&lent.pool));
         // Whoever had the borrowing, its neighbours in the queue tell what it waited.
-        match lending.filter(|_| !may).and_then(|lending| lending.order.tells(&start)) {
+        match lending.filter(|_| start.gated && !may).and_then(|lending| lending.order.tells(&start)) {
             Some(estimate) => self.note(start, estimate),
             None => self.conclude(start, demand.route, start.begun as f64 - demand.asked as f64),
         }

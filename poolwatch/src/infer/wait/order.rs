@@ -39,24 +39,32 @@ impl Order {
         if let Some(last) = before.max_by_key(|one| one.begun).copied() {
             self.compare(last, own);
         }
-        if self.disorder > DISORDER { Within::ANY } else { self.bounds(exchange) }
+        if self.draws_lots() { Within::ANY } else { self.bounds(exchange) }
     }
 
     /// A borrower that joined the queue then can be the exchange's.
     pub fn allows(&self, exchange: &ExchangeRef, own: Joined) -> bool {
+        if self.draws_lots() {
+            return true;
+        }
         let since = |joined: Time| own.begun.saturating_sub(joined) as f64;
         let Within { least, most } = self.bounds(exchange);
-        self.disorder > DISORDER || least <= since(own.from) && since(own.to) <= most
+        least <= since(own.from) && since(own.to) <= most
     }
 
     /// What the exchange's borrower waited, whoever that is, where both neighbours say so.
     pub fn tells(&self, exchange: &ExchangeRef) -> Option<Estimate> {
         let Within { least, most } = self.bounds(exchange);
-        let told = self.disorder <= DISORDER && least > 0.0 && most.is_finite();
+        let told = !self.draws_lots() && least > 0.0 && most.is_finite();
         told.then(|| Estimate {
             mean: f64::midpoint(least, most),
             doubt: (most - least).abs() / 12_f64.sqrt(),
         })
+    }
+
+    /// Who joined sooner is often served later.
+    fn draws_lots(&self) -> bool {
+        self.disorder > DISORDER
     }
 
     fn bounds(&self, exchange: &ExchangeRef) -> Within {

@@ -80,7 +80,7 @@ impl Parkings {
 
     /// Sleeps that are no waits are told from those that are while they last, but for a few.
     pub fn are_told_apart(&self) -> bool {
-        self.mistaken <= FEW + MISTAKEN * self.waited
+        self.clarity() >= 0.5
     }
 
     /// How far to trust the count of sleepers: half where as many are mistaken as may be.
