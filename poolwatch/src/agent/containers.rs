@@ -128,16 +128,19 @@ impl Containers {
         self.answers && !self.waiting.contains_key(&pid)
     }
 
-    /// Keeps what a process did while it waits; gives back what need not wait.
-    pub fn hold(&mut self, sighting: Sighting) -> Option<Sighting> {
-        // A query is told once, for all processes.
-        if self.waiting.is_empty() || matches!(sighting.event, Some(Event::Query(_))) {
-            return Some(sighting);
+    /// What a process does while it waits is to be kept. A query is told once, for all processes.
+    pub fn holds(&self, sighting: &Sighting) -> bool {
+        !self.waiting.is_empty()
+            && self.waiting.contains_key(&sighting.pid)
+            && !matches!(sighting.event, Some(Event::Query(_)))
+    }
+
+    /// Keeps it.
+    pub fn hold(&mut self, sighting: Sighting) {
+        if let Some(waiting) = self.waiting.get_mut(&sighting.pid) {
+            waiting.sightings.push(sighting);
+            self.held += 1;
         }
-        let Some(waiting) = self.waiting.get_mut(&sighting.pid) else { return Some(sighting) };
-        waiting.sightings.push(sighting);
-        self.held += 1;
-        None
     }
 
     /// Hears what was answered.

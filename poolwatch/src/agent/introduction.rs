@@ -16,7 +16,9 @@ impl Watcher {
         if let Some(Event::Open { process, .. } | Event::ConnectFailed { process, .. }) = &sighting.event {
             self.wait(*process);
         }
-        if let Some(sighting) = self.containers.hold(sighting) {
+        if self.containers.holds(&sighting) {
+            self.containers.hold(sighting);
+        } else {
             self.see(sighting, events);
         }
     }
@@ -100,7 +102,7 @@ impl Watcher {
         }
         self.hold(pid);
         self.known.meet(process.id);
-        events.push(Event::Process(process));
+        events.push(Event::Process(Box::new(process)));
         true
     }
 

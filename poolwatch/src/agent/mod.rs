@@ -247,27 +247,26 @@ impl Agent {
     }
 
     fn drain(&mut self) -> Result<()> {
-        let Self { watcher, told, recording, events, .. } = self;
-        while watcher.drain(events, |events| tell(events, told, recording.as_mut()))? {}
+        let mut more = true;
+        while more {
+            more = self.watcher.drain(&mut self.events);
+            self.tell()?;
+        }
         self.watcher.press(&self.told.pressed(), &mut self.events);
         self.watcher.read_plain(&mut self.events);
         self.tell()
     }
 
     fn tell(&mut self) -> Result<()> {
-        tell(&mut self.events, &mut self.told, self.recording.as_mut())
-    }
-}
-
-fn tell(events: &mut Vec<Event>, told: &mut Told, mut recording: Option<&mut Writer<File>>) -> Result<()> {
-    for event in &*events {
-        if let Some(recording) = &mut recording {
-            recording.write(event).context("cannot write the recording")?;
+        for event in &self.events {
+            if let Some(recording) = &mut self.recording {
+                recording.write(event).context("cannot write the recording")?;
+            }
+            self.told.tell(event);
         }
-        told.tell(event);
+        self.events.clear();
+        Ok(())
     }
-    events.clear();
-    Ok(())
 }
 
 fn begin_recording(path: &Path, export: &ExportSettings, settings: &Settings) -> Result<Writer<File>> {

@@ -18,15 +18,12 @@ use crate::{
     config::{Evidence, Targets, Tls},
     discover::{self, By, UnixSockets},
     event::{Event, ProcessId, SocketId, Time},
-    intake::{Intake, Sighting},
+    intake::{Intake, Opener, Sighting},
     probes::{Attached, Maps, Older, ProbeLog, catalog::Tier},
 };
 
 /// Ports whose failed connects are told, those of the user included: the kernel's map holds so many.
 const PORTS: usize = 256;
-
-/// Events that are told at once.
-const PORTION: usize = 256;
 
 /// What is seen of the machine.
 pub struct Watcher {
@@ -38,6 +35,7 @@ pub struct Watcher {
     pub(super) unix: UnixSockets,
     pub(super) containers: Containers,
     ports: BTreeSet<u16>,
+    /// Taken from the ring; earlier ones may still follow.
     sightings: Vec<Sighting>,
     /// Listed processes that still live.
     pub(super) listed: BTreeSet<u32>,
@@ -169,41 +167,30 @@ impl Watcher {
         before.filter(|process| discover::started(process.pid) == Some(process.started)).unwrap_or(found)
     }
 
-    /// Takes all that the ring holds, and tells what it means in portions that stay in the processor's cache. True when more
-    /// is left.
-    ///
-    /// # Errors
-    /// What telling fails with.
-    pub fn drain(
-        &mut self,
-        events: &mut Vec<Event>,
-        mut tell: impl FnMut(&mut Vec<Event>) -> Result<()>,
-    ) -> Result<bool> {
+    /// Takes a portion of what the ring holds. True when more is left.
+    pub fn drain(&mut self, events: &mut Vec<Event>) -> bool {
         if let Some(show) = &mut self.log {
             show();
         }
         self.tell_named(events);
         let mut sightings = mem::take(&mut self.sightings);
-        let more = self.intake.drain(&mut sightings);
-        for sighting in sightings.drain(..) {
+        let portion = self.intake.drain(&mut sightings);
+        for sighting in sightings.drain(..portion.ready) {
             self.take(sighting, events);
-            if events.len() >= PORTION {
-                tell(events)?;
-            }
         }
         self.sightings = sightings;
-        tell(events)?;
-        Ok(more)
+        portion.more
     }
 
     pub(super) fn see(&mut self, sighting: Sighting, events: &mut Vec<Event>) {
-        let Sighting { event, time, pid, inode, missed, comm, .. } = sighting;
+        let Sighting { event, time, pid, missed, opener, .. } = sighting;
         let Some(mut event) = event else {
             self.renew(pid, events);
             return;
         };
         match &mut event {
             Event::Open { socket, process, server, .. } => {
+                let Opener { comm, inode } = opener.map(|opener| *opener).unwrap_or_default();
                 if !self.introduce(*process, Some(&comm), events) {
                     self.maps.forget(*socket);
                     self.intake.forget(*socket);
@@ -211,11 +198,15 @@ impl Watcher {
                 }
                 self.tell_failures(server.port());
                 let (process, server) = (*process, server.clone());
-                let inode = inode.unwrap_or(0);
                 let known = KnownConnection { process, inode, server, missed: 0, encrypts: 0 };
                 self.known.open(*socket, known);
             }
-            Event::ConnectFailed { process, .. } if !self.introduce(*process, Some(&comm), events) => return,
+            Event::ConnectFailed { process, .. } => {
+                let comm = opener.as_ref().map(|opener| opener.comm.as_str());
+                if !self.introduce(*process, comm, events) {
+                    return;
+                }
+            }
             Event::Request(request) => {
                 if let Some(known) = self.known.connection(request.socket) {
                     // Those that a scan noticed were told already.

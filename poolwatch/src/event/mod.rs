@@ -124,7 +124,7 @@ pub enum Event {
         at: Time,
     },
     /// A process that holds a connection, told before the connection; again after `exec`.
-    Process(Process),
+    Process(Box<Process>),
     /// A connection exists.
     Open {
         /// The connection.

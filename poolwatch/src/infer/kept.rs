@@ -115,7 +115,7 @@ mod tests {
         };
         let mut named = unnamed(process);
         named.service = "api".into();
-        core.apply(&Event::Process(named), &mut facts);
+        core.apply(&Event::Process(Box::new(named)), &mut facts);
         let socket = SocketId(socket);
         let connected = Some(at);
         core.apply(&Event::Open { socket, process, server, at, connected, midstream: false }, &mut facts);

@@ -23,14 +23,21 @@ pub struct Sighting {
     pub time: u64,
     /// Process that it is about; 0 = none.
     pub pid: u32,
-    /// Inode number of a new connection's socket.
-    pub inode: Option<u64>,
     /// Records of this socket that were lost just before.
     pub missed: u32,
-    /// Command name of the thread that opened a connection, or tried to; empty otherwise.
-    pub comm: String,
     /// A StartupMessage was cut before the parameters that were looked for.
     pub cut: bool,
+    /// Of a new connection, or of one that failed. Apart, because few have it and each is copied on its way.
+    pub opener: Option<Box<Opener>>,
+}
+
+/// What is known beside of who opened a connection, or tried to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opener {
+    /// Command name of the thread.
+    pub comm: String,
+    /// Inode number of the socket; 0 = not known.
+    pub inode: u64,
 }
 
 impl Sighting {
@@ -38,7 +45,7 @@ impl Sighting {
     pub fn of(event: Event, pid: u32) -> Self {
         // What has no time is told before everything else.
         let time = event.at().unwrap_or(0);
-        Self { event: Some(event), time, pid, inode: None, missed: 0, comm: String::new(), cut: false }
+        Self { event: Some(event), time, pid, missed: 0, cut: false, opener: None }
     }
 }
 
@@ -47,8 +54,8 @@ impl Sighting {
 pub enum Decoded<'a> {
     /// An event, or nothing but news of a process.
     Sighting(Sighting),
-    /// An answered request, and what its record says beside.
-    Request(Request, RequestRecord),
+    /// An answered request, to be read by [`request`].
+    Request(RequestRecord),
     /// A piece of what a client said.
     Message(Message, &'a [u8]),
     /// An Execute.
@@ -86,10 +93,7 @@ impl Unreadable {
 pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Unreadable> {
     let header = Header::read(bytes).ok_or(Unreadable::Short)?;
     Ok(match Kind::from_number(header.kind).ok_or(Unreadable::Kind)? {
-        Kind::Request => {
-            let record = read(bytes)?;
-            Decoded::Request(request(&record)?, record)
-        }
+        Kind::Request => Decoded::Request(read(bytes)?),
         Kind::Message => {
             let record: Message = read(bytes)?;
             let end = size_of::<Message>().saturating_add(record.kept.try_into().unwrap_or(usize::MAX));
@@ -107,16 +111,14 @@ fn sighting(header: &Header, kind: Kind, bytes: &[u8]) -> Result<Sighting, Unrea
         event: None,
         time: header.time,
         pid: header.pid,
-        inode: None,
         missed: header.missed,
-        comm: String::new(),
         cut: false,
+        opener: None,
     };
     sighting.event = match kind {
         Kind::Open => {
             let record: Open = read(bytes)?;
-            sighting.inode = Some(record.inode);
-            sighting.comm = comm(record.comm);
+            sighting.opener = Some(Box::new(opener(record.comm, record.inode)));
             Some(open(&record)?)
         }
         Kind::Startup => {
@@ -134,7 +136,7 @@ fn sighting(header: &Header, kind: Kind, bytes: &[u8]) -> Result<Sighting, Unrea
         Kind::Close => Some(close(&read(bytes)?)),
         Kind::ConnectFailed => {
             let record: ConnectFailed = read(bytes)?;
-            sighting.comm = comm(record.comm);
+            sighting.opener = Some(Box::new(opener(record.comm, 0)));
             Some(connect_failed(&record)?)
         }
         Kind::Exit => {
@@ -156,8 +158,9 @@ fn sighting(header: &Header, kind: Kind, bytes: &[u8]) -> Result<Sighting, Unrea
     Ok(sighting)
 }
 
-fn comm(bytes: [u8; 16]) -> String {
-    String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned()
+fn opener(comm: [u8; 16], inode: u64) -> Opener {
+    let comm = String::from_utf8_lossy(comm.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned();
+    Opener { comm, inode }
 }
 
 fn read<T: Record>(bytes: &[u8]) -> Result<T, Unreadable> {
@@ -202,7 +205,11 @@ fn parameters(record: &Startup) -> Result<StartupParameters, Unreadable> {
     StartupParameters::parse(record.body.get(..kept).unwrap_or_default()).ok_or(Unreadable::Field)
 }
 
-fn request(record: &RequestRecord) -> Result<Request, Unreadable> {
+/// What a record says of a request.
+///
+/// # Errors
+/// [`Unreadable::Field`].
+pub fn request(record: &RequestRecord) -> Result<Request, Unreadable> {
     let kind = match record.kind {
         1 => RequestKind::Startup,
         2 => RequestKind::Query,

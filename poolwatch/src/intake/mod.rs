@@ -9,7 +9,7 @@ mod ring;
 mod session;
 
 pub use self::{
-    decode::{Sighting, Unreadable, decode},
+    decode::{Opener, Sighting, Unreadable, decode},
     records::{Records, Totals},
     ring::Intake,
 };

@@ -2,8 +2,10 @@
 //!
 //! Total: whatever the bytes are, they become sightings or a count.
 
+use poolwatch_ebpf::wire::Request as RequestRecord;
+
 use super::{
-    decode::{Decoded, Sighting, Unreadable, decode},
+    decode::{self, Decoded, Sighting, Unreadable, decode},
     session::Sessions,
 };
 use crate::event::{Event, HashMap, Request, SocketId, Transaction};
@@ -24,8 +26,7 @@ pub struct Totals {
 pub struct Records {
     totals: Totals,
     sessions: Sessions,
-    told: Vec<Event>,
-    /// Newest turns of the drain, by their place in it.
+    /// Newest turns of the portion, by their place in it.
     turns: HashMap<SocketId, usize>,
 }
 
@@ -50,48 +51,39 @@ impl Records {
         self.totals
     }
 
+    /// What was taken before may have changed its place.
+    pub fn begin(&mut self) {
+        self.turns.clear();
+    }
+
     /// Takes one record.
     pub fn take(&mut self, record: &[u8], sightings: &mut Vec<Sighting>) {
         self.totals.records += 1;
-        match decode(record) {
-            Ok(decoded) => self.read(decoded, sightings),
-            Err(unreadable) => {
-                let slot = match unreadable {
-                    Unreadable::Short => 0,
-                    Unreadable::Kind => 1,
-                    Unreadable::Field => 2,
-                };
-                if let Some(count) = self.totals.unreadable.get_mut::<usize>(slot) {
-                    *count += 1;
-                }
+        if let Err(unreadable) = decode(record).and_then(|decoded| self.read(decoded, sightings)) {
+            let slot = match unreadable {
+                Unreadable::Short => 0,
+                Unreadable::Kind => 1,
+                Unreadable::Field => 2,
+            };
+            if let Some(count) = self.totals.unreadable.get_mut::<usize>(slot) {
+                *count += 1;
             }
         }
     }
 
     /// One record becomes sightings, the statements that ended with it first.
-    fn read(&mut self, decoded: Decoded<'_>, sightings: &mut Vec<Sighting>) {
+    fn read(&mut self, decoded: Decoded<'_>, sightings: &mut Vec<Sighting>) -> Result<(), Unreadable> {
         match decoded {
             Decoded::Message(record, piece) => {
-                self.sessions.message(&record, piece, &mut self.told);
-                self.tell(record.header.pid, sightings);
+                self.sessions.message(&record, piece, &mut teller(record.header.pid, sightings));
             }
             Decoded::Execute(record) => {
-                self.sessions.execute(&record, &mut self.told);
-                self.tell(record.header.pid, sightings);
+                self.sessions.execute(&record, &mut teller(record.header.pid, sightings));
             }
             Decoded::Statement(record) => {
-                self.sessions.statement(&record, &mut self.told);
-                self.tell(record.header.pid, sightings);
+                self.sessions.statement(&record, &mut teller(record.header.pid, sightings));
             }
-            Decoded::Request(request, record) if request.transaction == Transaction::Unknown => {
-                let turn = self.turn(request, sightings);
-                sightings.extend(turn.map(|turn| Sighting::of(Event::Request(turn), record.header.pid)));
-            }
-            Decoded::Request(mut request, record) => {
-                self.sessions.request(&record, &mut request, &mut self.told);
-                self.tell(record.header.pid, sightings);
-                sightings.push(Sighting::of(Event::Request(request), record.header.pid));
-            }
+            Decoded::Request(record) => self.request(&record, sightings)?,
             Decoded::Sighting(sighting) => {
                 if let Some(Event::Close { socket, .. }) = &sighting.event {
                     self.sessions.close(*socket);
@@ -100,18 +92,24 @@ impl Records {
                 sightings.push(sighting);
             }
         }
+        Ok(())
     }
 
-    /// Statements that ended.
-    fn tell(&mut self, pid: u32, sightings: &mut Vec<Sighting>) {
-        sightings.extend(self.told.drain(..).map(|event| Sighting::of(event, pid)));
-    }
-
-    /// A turn was taken; one that goes on with another of the same drain is that one's end.
-    fn turn(&mut self, request: Request, sightings: &mut [Sighting]) -> Option<Request> {
-        if sightings.is_empty() {
-            self.turns.clear();
+    fn request(&mut self, record: &RequestRecord, sightings: &mut Vec<Sighting>) -> Result<(), Unreadable> {
+        let mut request = decode::request(record)?;
+        if request.transaction == Transaction::Unknown {
+            let turn = self.turn(request, sightings);
+            sightings.extend(turn.map(|turn| Sighting::of(Event::Request(turn), record.header.pid)));
+            return Ok(());
         }
+        let mut tell = teller(record.header.pid, sightings);
+        self.sessions.request(record, &mut request, &mut tell);
+        tell(Event::Request(request));
+        Ok(())
+    }
+
+    /// A turn was taken; one that goes on with another of the same portion is that one's end.
+    fn turn(&mut self, request: Request, sightings: &mut [Sighting]) -> Option<Request> {
         if request.merged > 0 {
             self.turns.insert(request.socket, sightings.len());
             return Some(request);
@@ -127,4 +125,9 @@ impl Records {
         *before = Request { merged: before.merged, missed: before.missed, ..request };
         None
     }
+}
+
+/// Makes sightings of a process's events.
+fn teller(pid: u32, sightings: &mut Vec<Sighting>) -> impl FnMut(Event) {
+    move |event| sightings.push(Sighting::of(event, pid))
 }

@@ -16,7 +16,7 @@ fn numbers(min: Option<i64>, max: Option<i64>, wait: Option<i64>) -> Declared {
 
 fn declaring(pid: u32, declared: Declared) -> Event {
     let Event::Process(process) = process(id(pid), "api") else { unreachable!() };
-    Event::Process(Process { declared, ..process })
+    Event::Process(Box::new(Process { declared, ..*process }))
 }
 
 /// A world with one pool of idle connections, whose process declares this.

@@ -35,7 +35,7 @@ pub fn id(pid: u32) -> ProcessId {
 
 pub fn process(id: ProcessId, service: &str) -> Event {
     let (name, service) = (format!("app{}", id.pid), service.to_owned());
-    Event::Process(Process {
+    Event::Process(Box::new(Process {
         id,
         name,
         service,
@@ -43,7 +43,7 @@ pub fn process(id: ProcessId, service: &str) -> Event {
         pod: None,
         namespace: None,
         declared: Declared::default(),
-    })
+    }))
 }
 
 pub fn open(socket: u64, pid: u32, ms: u64) -> Event {

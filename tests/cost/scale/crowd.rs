@@ -128,7 +128,7 @@ impl Crowd {
         let declared = Declared { min: Some(2), max: Some(i64::from(self.members())), ..Declared::default() };
         let service = format!("service-{service:02}");
         let pod = |name: String| self.numbers.kubernetes.then_some(name);
-        Event::Process(Process {
+        Event::Process(Box::new(Process {
             id: id(process),
             name: "node".to_owned(),
             container: pod("application".to_owned()),
@@ -136,7 +136,7 @@ impl Crowd {
             namespace: pod("production".to_owned()),
             service,
             declared,
-        })
+        }))
     }
 
     /// Connections of a pool.

@@ -64,7 +64,7 @@ impl Told {
     fn introduce(&mut self) {
         let (name, service) = ("captured".to_owned(), "captured".to_owned());
         let (container, pod, namespace) = (None, None, None);
-        self.events.push(Event::Process(Process {
+        self.events.push(Event::Process(Box::new(Process {
             id: PROCESS,
             name,
             service,
@@ -72,7 +72,7 @@ impl Told {
             pod,
             namespace,
             declared: Declared::default(),
-        }));
+        })));
         let (summary, operation) = ("RESET".to_owned(), "RESET".to_owned());
         self.events.push(Event::Query(Query { id: RESET, summary, operation }));
     }

@@ -55,13 +55,14 @@ fn what_a_process_does_waits_until_it_has_names() {
     assert!(containers.wait(inside(7, "a", Keeper::Kubernetes), 0));
     assert_eq!(other.asked(), ["a"]);
     assert!(!containers.may_wait(7) && containers.may_wait(8));
-    assert!(containers.hold(sighting(7)).is_none());
-    assert!(containers.hold(sighting(8)).is_some(), "another process need not wait");
+    assert!(containers.holds(&sighting(7)));
+    assert!(!containers.holds(&sighting(8)), "another process need not wait");
+    containers.hold(sighting(7));
     assert!(pids(&containers.news(1)).is_empty());
     other.says(found("a"));
     let news = containers.news(2);
     assert_eq!((pids(&news), news.over[0].sightings.len(), news.named.len()), (vec![7], 1, 0));
-    assert!(containers.hold(sighting(7)).is_some());
+    assert!(!containers.holds(&sighting(7)));
     let seen = inside(7, "a", Keeper::Kubernetes);
     assert_eq!(containers.names(&seen), Some(&names("api-1")));
     containers.meet(&seen);
@@ -133,9 +134,9 @@ fn a_query_and_what_is_too_much_do_not_wait() {
         summary: "SELECT".into(),
         operation: String::new(),
     };
-    assert!(containers.hold(Sighting::of(Event::Query(query), 7)).is_some());
+    assert!(!containers.holds(&Sighting::of(Event::Query(query), 7)));
     for _ in 0..SIGHTINGS {
-        assert!(containers.hold(sighting(7)).is_none());
+        containers.hold(sighting(7));
     }
     assert_eq!(containers.news(1).over[0].sightings.len(), SIGHTINGS);
 }

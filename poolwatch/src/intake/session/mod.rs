@@ -73,7 +73,7 @@ impl Sessions {
     }
 
     /// A piece of a message was sent.
-    pub fn message(&mut self, record: &Message, piece: &[u8], events: &mut Vec<Event>) {
+    pub fn message(&mut self, record: &Message, piece: &[u8], tell: &mut impl FnMut(Event)) {
         let socket = SocketId(record.header.socket);
         let Some((session, shared, told)) = self.session(&record.header) else { return };
         let Some(body) = session.assembly.add(record, piece) else { return };
@@ -85,20 +85,20 @@ impl Sessions {
             at: record.header.time,
         };
         session.dialogue.said(socket, &said, shared);
-        told.tell(&mut session.dialogue, record.header.pid, events);
+        told.tell(&mut session.dialogue, record.header.pid, tell);
     }
 
     /// An Execute of the unnamed portal was sent.
-    pub fn execute(&mut self, record: &Execute, events: &mut Vec<Event>) {
+    pub fn execute(&mut self, record: &Execute, tell: &mut impl FnMut(Event)) {
         let socket = SocketId(record.header.socket);
         let Some((session, shared, told)) = self.session(&record.header) else { return };
         let what = (record.statement, record.flags & BOUND != 0);
         session.dialogue.executed(socket, (record.request, record.nth), what, record.header.time, shared);
-        told.tell(&mut session.dialogue, record.header.pid, events);
+        told.tell(&mut session.dialogue, record.header.pid, tell);
     }
 
     /// A statement ended that is not its request's last one.
-    pub fn statement(&mut self, record: &StatementRecord, events: &mut Vec<Event>) {
+    pub fn statement(&mut self, record: &StatementRecord, tell: &mut impl FnMut(Event)) {
         let socket = SocketId(record.header.socket);
         let Some((session, shared, told)) = self.session(&record.header) else { return };
         if record.nth == 0 {
@@ -116,11 +116,11 @@ impl Sessions {
             executes: None,
         };
         session.dialogue.ended(socket, &ended, shared);
-        told.tell(&mut session.dialogue, record.header.pid, events);
+        told.tell(&mut session.dialogue, record.header.pid, tell);
     }
 
     /// A request was answered: tells its last statement, and completes it by its longest one's query.
-    pub fn request(&mut self, record: &RequestRecord, request: &mut Request, events: &mut Vec<Event>) {
+    pub fn request(&mut self, record: &RequestRecord, request: &mut Request, tell: &mut impl FnMut(Event)) {
         let socket = request.socket;
         let Some((session, shared, told)) = self.session(&record.header) else { return };
         let nth = record.executes.saturating_sub(1);
@@ -157,14 +157,14 @@ impl Sessions {
         });
         let last = record.request.wrapping_add(record.merged.max(1) - 1);
         if record.flags & flags::NO_START != 0 {
-            told.tell(&mut session.dialogue, record.header.pid, events);
+            told.tell(&mut session.dialogue, record.header.pid, tell);
             return;
         }
         let longest = session.dialogue.answered(socket, last, request.ended, over, shared);
-        told.tell(&mut session.dialogue, record.header.pid, events);
+        told.tell(&mut session.dialogue, record.header.pid, tell);
         if let Some(query) = longest {
             request.query = Some(query.id);
-            told.introduce(&query, events);
+            told.introduce(&query, tell);
         }
     }
 

@@ -39,7 +39,7 @@ impl Line {
         let header = self.header();
         let (length, offset, kept) = (number(length), number(offset), number(piece.len()));
         let record = Message { header, request, nth: 0, length, offset, kept, letter, reserved: [0; 3] };
-        self.sessions.message(&record, piece, &mut self.told);
+        self.sessions.message(&record, piece, &mut |event| self.told.push(event));
     }
 
     fn query(&mut self, request: u32, text: &str) -> &mut Self {
@@ -53,7 +53,7 @@ impl Line {
     fn execute(&mut self, request: u32, nth: u32, name: &str) -> &mut Self {
         let (header, statement) = (self.header(), name_hash(name.as_bytes()));
         let record = Execute { header, statement, request, nth, flags: BOUND, reserved: 0 };
-        self.sessions.execute(&record, &mut self.told);
+        self.sessions.execute(&record, &mut |event| self.told.push(event));
         self
     }
 
@@ -67,7 +67,7 @@ impl Line {
             tag: tag(command),
             ..End::default()
         };
-        self.sessions.statement(&record, &mut self.told);
+        self.sessions.statement(&record, &mut |event| self.told.push(event));
         self
     }
 
@@ -77,7 +77,7 @@ impl Line {
         let record = Answer { header, started: 1_000, outcome_at: header.time, ..*answer };
         let status = if answer.status == 0 { b'I' } else { answer.status };
         let mut request = request(&record, status);
-        self.sessions.request(&record, &mut request, &mut self.told);
+        self.sessions.request(&record, &mut request, &mut |event| self.told.push(event));
         request
     }
 

@@ -15,19 +15,19 @@ pub struct Told {
 
 impl Told {
     /// Tells what ended in a dialogue of this process.
-    pub fn tell(&mut self, dialogue: &mut Dialogue, pid: u32, events: &mut Vec<Event>) {
+    pub fn tell(&mut self, dialogue: &mut Dialogue, pid: u32, tell: &mut impl FnMut(Event)) {
         for (query, statement) in dialogue.take() {
             if let Some(query) = query {
-                self.introduce(&query, events);
+                self.introduce(&query, tell);
             }
-            events.push(Event::Statement(Statement { pid, ..statement }));
+            tell(Event::Statement(Statement { pid, ..statement }));
         }
     }
 
     /// Tells a query that is about to be spoken of, unless the core knows it.
-    pub fn introduce(&mut self, query: &Query, events: &mut Vec<Event>) {
+    pub fn introduce(&mut self, query: &Query, tell: &mut impl FnMut(Event)) {
         if self.is_news(query.id) {
-            events.push(Event::Query(query.clone()));
+            tell(Event::Query(query.clone()));
         }
     }
 

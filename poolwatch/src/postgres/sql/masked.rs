@@ -5,6 +5,8 @@
 //! control characters, any other quoting than `'…'`, anything but queries. A literal that stands where it
 //! might matter (the type `float(24)`, an array's bounds, a setting) stays in the key as it is.
 
+use std::ops::Range;
+
 use super::lexer::{Kind, Token, Tokens, is_operator, is_space};
 
 /// Statements whose literals are expressions.
@@ -22,7 +24,7 @@ const PRECISE: [&[u8]; 5] = [b"current_time", b"current_timestamp", b"float", b"
 /// Depth of brackets that is followed.
 const DEPTH: usize = 32;
 /// Longest number that is an integer to the grammar, whatever its digits.
-const INTEGER: usize = 9;
+pub const INTEGER: usize = 9;
 /// What stands for a number, and for a string: no text with a control character has a key.
 const NUMBER: u8 = 1;
 const STRING: u8 = 2;
@@ -50,11 +52,12 @@ pub struct Masker {
     /// The text up to here is in the key, or was left out of it.
     taken: usize,
     groups: Vec<Group>,
+    literals: Vec<Range<usize>>,
 }
 
 impl Masker {
-    /// The key; `None` when there is none, or no literal to leave out.
-    pub fn key(&mut self, text: &[u8]) -> Option<&[u8]> {
+    /// The key, and where the literals are that it leaves out; `None` when there is none, or no literal to leave out.
+    pub fn key(&mut self, text: &[u8]) -> Option<(&[u8], &[Range<usize>])> {
         // Each byte, because that is many at once.
         let strange = text.iter().fold(0, |found, byte| found | u8::from(is_strange(*byte)));
         if strange != 0 {
@@ -62,11 +65,12 @@ impl Masker {
         }
         self.key.clear();
         self.taken = 0;
+        self.literals.clear();
         self.groups.clear();
         self.groups.push(Group { expressions: true, ..Group::default() });
         self.mask(text)?.then(|| {
             self.take(text, text.len());
-            self.key.as_slice()
+            (self.key.as_slice(), self.literals.as_slice())
         })
     }
 
@@ -88,6 +92,7 @@ impl Masker {
                     found = true;
                     self.take(text, token.start);
                     self.taken = token.end();
+                    self.literals.push(token.start..token.end());
                     self.leave_out(mark, &before, text);
                 }
                 None => self.keep(text, &token, &before)?,
@@ -195,6 +200,6 @@ impl Masker {
 }
 
 /// A control character but for spaces, or a backslash.
-const fn is_strange(byte: u8) -> bool {
+pub const fn is_strange(byte: u8) -> bool {
     (byte < b' ' && !matches!(byte, b'\t'..=b'\r')) || byte == b'\\' || byte == 0x7f
 }

@@ -8,6 +8,7 @@ mod cache;
 mod lexer;
 mod masked;
 mod readable;
+mod recent;
 mod statement;
 mod summary;
 mod tree;
@@ -21,6 +22,7 @@ use self::{
     cache::{Bound, Cache},
     lexer::{Kind, Tokens},
     masked::Masker,
+    recent::Recent,
     statement::{Does, Found},
 };
 use crate::event::{QUERIES, Query};
@@ -71,6 +73,7 @@ pub struct Books {
 
 /// Reads texts.
 pub struct Reader {
+    recent: Recent,
     whole: Cache<Box<[u8]>, Arc<Script>>,
     cut: Cache<Box<[u8]>, Arc<Script>>,
     /// By the text without its literals.
@@ -90,6 +93,7 @@ impl Reader {
     /// One that knows nothing yet.
     pub fn new() -> Self {
         Self {
+            recent: Recent::default(),
             whole: Cache::new(TEXTS),
             cut: Cache::new(TEXTS),
             masked: Cache::new(TEXTS),
@@ -109,19 +113,25 @@ impl Reader {
         if cut {
             return self.read_cut(text);
         }
+        if let Some(script) = self.recent.get(text) {
+            return script;
+        }
         if let Some(script) = self.whole.get(text) {
+            self.recent.put(text, &[], &script);
             return script;
         }
-        let key = self.masker.key(text);
-        if let Some(script) = key.and_then(|key| self.masked.get(key)) {
+        let Some((key, literals)) = self.masker.key(text) else {
+            let script = self.parse(text, false);
+            remember(&mut self.whole, text.into(), &script);
+            return script;
+        };
+        if let Some(script) = self.masked.get(key) {
+            self.recent.put(text, literals, &script);
             return script;
         }
-        let key: Option<Box<[u8]>> = key.map(Into::into);
+        let key: Box<[u8]> = key.into();
         let script = self.parse(text, false);
-        match key {
-            Some(key) => remember(&mut self.masked, key, &script),
-            None => remember(&mut self.whole, text.into(), &script),
-        }
+        remember(&mut self.masked, key, &script);
         script
     }
 

@@ -85,7 +85,7 @@ fn every_kind() -> Vec<Event> {
             reason: "none".into(),
         }]),
         Event::Ready { at },
-        Event::Process(Process {
+        Event::Process(Box::new(Process {
             id: process,
             name: "server.js".into(),
             service: "shop".into(),
@@ -98,7 +98,7 @@ fn every_kind() -> Vec<Event> {
                 idle_timeout: Some(30_000),
                 connection_timeout: Some(-1),
             },
-        }),
+        })),
         Event::Open {
             socket,
             process,
