@@ -3,6 +3,8 @@
 //! In come bodies, whole or cut; out go the strings in them. `None` = the body is too short to say.
 //! Formats: <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 
+use std::ffi::CStr;
+
 /// What a Close closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed<'a> {
@@ -60,8 +62,8 @@ pub fn close(body: &[u8]) -> Option<Closed<'_>> {
 
 /// A string that ends in NUL, and what follows.
 fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = bytes.iter().position(|byte| *byte == 0)?;
-    Some((bytes.get(..end)?, bytes.get(end + 1..)?))
+    let string = CStr::from_bytes_until_nul(bytes).ok()?.to_bytes();
+    Some((string, bytes.get(string.len() + 1..)?))
 }
 
 #[cfg(test)]

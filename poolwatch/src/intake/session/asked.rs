@@ -3,7 +3,7 @@
 //! Entries are found by request and place in it, never by counting answers, so that what was lost leaves
 //! a gap and shifts nothing.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, rc::Rc};
 
 use super::{portals::Binding, room::Room};
 use crate::postgres::sql::Script;
@@ -12,15 +12,15 @@ use crate::postgres::sql::Script;
 #[derive(Clone, Debug)]
 pub enum What {
     /// The text of a Query.
-    Script(Arc<Script>),
+    Script(Rc<Script>),
     /// The text of a Parse, which nothing answers but an error.
-    Parse(Arc<Script>),
+    Parse(Rc<Script>),
     /// Executes of portals that were bound one after the other to the same statement.
     Execute {
         /// Which binding the first one executes.
         binding: u32,
         /// The text that the portals were bound to.
-        text: Option<Arc<Script>>,
+        text: Option<Rc<Script>>,
     },
 }
 
@@ -48,9 +48,9 @@ impl Entry {
 #[derive(Clone, Debug)]
 pub enum One {
     /// The `nth` of a text.
-    OfScript(Arc<Script>, usize),
+    OfScript(Rc<Script>, usize),
     /// An Execute of a binding.
-    OfBinding(u32, Option<Arc<Script>>),
+    OfBinding(u32, Option<Rc<Script>>),
 }
 
 /// The statements in flight of one connection.
@@ -68,7 +68,7 @@ impl Asked {
             && last.nth.wrapping_add(last.count) == nth
             && let What::Execute { binding: first, text: same } = &last.what
             && first.wrapping_add(last.count) == binding
-            && same.as_ref().map(Arc::as_ptr) == text.as_ref().map(Arc::as_ptr)
+            && same.as_ref().map(Rc::as_ptr) == text.as_ref().map(Rc::as_ptr)
         {
             last.count += 1;
             return true;
@@ -77,13 +77,13 @@ impl Asked {
     }
 
     /// A Query was sent. False when there is no room to remember it.
-    pub fn script(&mut self, request: u32, script: Arc<Script>, room: &mut Room) -> bool {
+    pub fn script(&mut self, request: u32, script: Rc<Script>, room: &mut Room) -> bool {
         let count = u32::try_from(script.statements.len()).unwrap_or(u32::MAX);
         self.push(Entry { request, nth: 0, count, what: What::Script(script) }, room)
     }
 
     /// A Parse was sent. False when there is no room to remember it.
-    pub fn parse(&mut self, request: u32, nth: u32, script: Arc<Script>, room: &mut Room) -> bool {
+    pub fn parse(&mut self, request: u32, nth: u32, script: Rc<Script>, room: &mut Room) -> bool {
         self.push(Entry { request, nth, count: 0, what: What::Parse(script) }, room)
     }
 
@@ -114,7 +114,7 @@ impl Asked {
         let place = nth.wrapping_sub(entry.nth);
         Some(match &entry.what {
             What::Parse(_) => return None,
-            What::Script(script) => One::OfScript(Arc::clone(script), usize::try_from(place).ok()?),
+            What::Script(script) => One::OfScript(Rc::clone(script), usize::try_from(place).ok()?),
             What::Execute { binding, text } => One::OfBinding(binding.wrapping_add(place), text.clone()),
         })
     }

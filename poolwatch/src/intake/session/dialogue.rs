@@ -4,7 +4,7 @@
 //! and its place in it; out go [`Statement`]s. Whatever cannot be paired is a statement of an unknown
 //! query, never another one's.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use poolwatch_ebpf::wire::{UNNAMED, name_hash};
 
@@ -84,9 +84,9 @@ pub struct Dialogue {
     /// When the last statement of a request ended.
     last: Option<(u32, Time)>,
     /// The longest statement of a request so far.
-    longest: Option<(u32, Time, Option<Arc<Query>>)>,
+    longest: Option<(u32, Time, Option<Rc<Query>>)>,
     /// Statements that ended, for whoever asks next.
-    ended: Vec<(Option<Arc<Query>>, Statement)>,
+    ended: Vec<(Option<Rc<Query>>, Statement)>,
 }
 
 impl Dialogue {
@@ -116,7 +116,7 @@ impl Dialogue {
             b'P' => {
                 let (name, text) = names::parse(said.body).unwrap_or_else(|| (said.body, unreadable()));
                 let text = shared.reader.read(text.bytes, text.cut);
-                if !self.asked.parse(said.request, said.nth, Arc::clone(&text), &mut shared.asked) {
+                if !self.asked.parse(said.request, said.nth, Rc::clone(&text), &mut shared.asked) {
                     shared.refused += 1;
                 }
                 shared.forgotten += self.prepared.define(name_hash(name), Some(text), &mut shared.names);
@@ -242,7 +242,7 @@ impl Dialogue {
         shared: &mut Shared,
     ) {
         let Some(spoken) = script.statements.get(place) else { return };
-        of.query = Some(Arc::clone(&spoken.query));
+        of.query = Some(Rc::clone(&spoken.query));
         if ended.outcome == b'C' {
             self.take_effect(&spoken.effect, &mut of.query, shared);
         }
@@ -252,7 +252,7 @@ impl Dialogue {
     fn blame(&self, ended: &Ended<'_>, statement: &mut Suspended) -> bool {
         match (ended.executes, self.asked.parsed(ended.request)) {
             (Some(0), Some(text)) => {
-                statement.query = text.statements.first().map(|spoken| Arc::clone(&spoken.query));
+                statement.query = text.statements.first().map(|spoken| Rc::clone(&spoken.query));
                 true
             }
             // A Query or an Execute that was not told.
@@ -262,17 +262,16 @@ impl Dialogue {
     }
 
     /// What a statement does to names, and which query an `EXECUTE` runs.
-    fn take_effect(&mut self, effect: &Effect, query: &mut Option<Arc<Query>>, shared: &mut Shared) {
+    fn take_effect(&mut self, effect: &Effect, query: &mut Option<Rc<Query>>, shared: &mut Shared) {
         match effect {
             Effect::None => {}
             Effect::Prepare { name, query } => {
-                let text = Some(Arc::new(Script::of(Arc::clone(query))));
+                let text = Some(Rc::new(Script::of(Rc::clone(query))));
                 shared.forgotten += self.prepared.define(name_hash(name), text, &mut shared.names);
             }
             Effect::Execute { name } => {
                 let text = self.prepared.text(name_hash(name));
-                *query =
-                    text.and_then(|text| text.statements.first().map(|spoken| Arc::clone(&spoken.query)));
+                *query = text.and_then(|text| text.statements.first().map(|spoken| Rc::clone(&spoken.query)));
             }
             Effect::Deallocate { name } => self.prepared.close(name_hash(name), &mut shared.names),
             Effect::DeallocateAll => self.prepared.close_all(&mut shared.names),
@@ -288,7 +287,7 @@ impl Dialogue {
         at: Time,
         transaction_over: Option<Outcome>,
         shared: &mut Shared,
-    ) -> Option<Arc<Query>> {
+    ) -> Option<Rc<Query>> {
         self.asked.answered(request, &mut shared.asked);
         if let Some(outcome) = transaction_over {
             for suspended in self.portals.end_transaction() {
@@ -300,11 +299,11 @@ impl Dialogue {
     }
 
     /// Statements that ended since the last call, with their queries.
-    pub fn take(&mut self) -> impl Iterator<Item = (Option<Arc<Query>>, Statement)> + '_ {
+    pub fn take(&mut self) -> impl Iterator<Item = (Option<Rc<Query>>, Statement)> + '_ {
         self.ended.drain(..)
     }
 
-    fn note_longest(&mut self, request: u32, took: Option<Time>, query: Option<&Arc<Query>>) {
+    fn note_longest(&mut self, request: u32, took: Option<Time>, query: Option<&Rc<Query>>) {
         let took = took.unwrap_or(0);
         if !self.longest.as_ref().is_some_and(|(of, longest, _)| *of == request && *longest >= took) {
             self.longest = Some((request, took, query.cloned()));

@@ -3,7 +3,7 @@
 //! Every Bind makes a new binding with a number of its own, so that an answer in flight finds the
 //! binding that it is about though the portal's name means another one by then.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use poolwatch_ebpf::wire::UNNAMED;
 
@@ -23,7 +23,7 @@ pub struct Binding {
     /// Its number.
     pub number: u32,
     /// Its statement's text.
-    pub text: Option<Arc<Script>>,
+    pub text: Option<Rc<Script>>,
     /// Its statement has ended.
     finished: bool,
 }
@@ -32,7 +32,7 @@ pub struct Binding {
 #[derive(Clone, Debug, Default)]
 pub struct Suspended {
     /// Its query.
-    pub query: Option<Arc<Query>>,
+    pub query: Option<Rc<Query>>,
     /// How long it took so far; `None` when a start was not seen.
     pub took: Option<Time>,
     /// Rows so far.
@@ -52,7 +52,7 @@ pub struct Portals {
 
 impl Portals {
     /// A portal is bound; what it was bound to before, if that waits to be continued, is over.
-    pub fn bind(&mut self, portal: u64, text: Option<Arc<Script>>) -> (Binding, Option<Suspended>) {
+    pub fn bind(&mut self, portal: u64, text: Option<Rc<Script>>) -> (Binding, Option<Suspended>) {
         self.bindings = self.bindings.wrapping_add(1);
         let binding = Binding { number: self.bindings, text, finished: false };
         let before = if portal == UNNAMED {

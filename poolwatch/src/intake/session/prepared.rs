@@ -3,7 +3,7 @@
 //! A name that is not here any more, or never was, has an unknown text; nothing is guessed.
 
 use crate::event::HashMap;
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, rc::Rc};
 
 use poolwatch_ebpf::wire::UNNAMED;
 
@@ -16,7 +16,7 @@ const NAMES: usize = 4096;
 /// The empty name has a place of its own.
 #[derive(Debug, Default)]
 pub struct Prepared {
-    unnamed: Option<Arc<Script>>,
+    unnamed: Option<Rc<Script>>,
     named: HashMap<u64, Named>,
     /// Names in the order of their definition; those that were defined anew or closed are skipped.
     order: VecDeque<(u64, u32)>,
@@ -25,13 +25,13 @@ pub struct Prepared {
 
 #[derive(Debug)]
 struct Named {
-    text: Option<Arc<Script>>,
+    text: Option<Rc<Script>>,
     definition: u32,
 }
 
 impl Prepared {
     /// A name means this text from here on; `None` = it is not known. Returns how many older names had to go.
-    pub fn define(&mut self, name: u64, text: Option<Arc<Script>>, room: &mut Room) -> u64 {
+    pub fn define(&mut self, name: u64, text: Option<Rc<Script>>, room: &mut Room) -> u64 {
         if name == UNNAMED {
             self.unnamed = text;
             return 0;
@@ -59,7 +59,7 @@ impl Prepared {
     }
 
     /// What a name means, as far as that is known.
-    pub fn text(&self, name: u64) -> Option<Arc<Script>> {
+    pub fn text(&self, name: u64) -> Option<Rc<Script>> {
         if name == UNNAMED {
             return self.unnamed.clone();
         }

@@ -15,7 +15,7 @@ mod tree;
 mod unread;
 mod utility;
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 pub use self::statement::{Effect, fingerprint};
 use self::{
@@ -46,7 +46,7 @@ pub struct Script {
 
 impl Script {
     /// A query that is known already, as a text of its own.
-    pub fn of(query: Arc<Query>) -> Self {
+    pub fn of(query: Rc<Query>) -> Self {
         Self { statements: vec![Spoken { query, effect: Effect::None }], cut: false }
     }
 }
@@ -55,7 +55,7 @@ impl Script {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spoken {
     /// Which query.
-    pub query: Arc<Query>,
+    pub query: Rc<Query>,
     /// What it does to prepared statements.
     pub effect: Effect,
 }
@@ -74,12 +74,12 @@ pub struct Books {
 /// Reads texts.
 pub struct Reader {
     recent: Recent,
-    whole: Cache<Box<[u8]>, Arc<Script>>,
-    cut: Cache<Box<[u8]>, Arc<Script>>,
+    whole: Cache<Box<[u8]>, Rc<Script>>,
+    cut: Cache<Box<[u8]>, Rc<Script>>,
     /// By the text without its literals.
-    masked: Cache<Box<[u8]>, Arc<Script>>,
+    masked: Cache<Box<[u8]>, Rc<Script>>,
     masker: Masker,
-    queries: Cache<u64, Arc<Query>>,
+    queries: Cache<u64, Rc<Query>>,
     books: Books,
 }
 
@@ -105,7 +105,7 @@ impl Reader {
 
     /// Statements of the text of one `Query` or `Parse` message, in their order. `cut`: the text goes on,
     /// but was not captured.
-    pub fn read(&mut self, text: &[u8], cut: bool) -> Arc<Script> {
+    pub fn read(&mut self, text: &[u8], cut: bool) -> Rc<Script> {
         let (text, cut) = match text.get(..LONGEST_TEXT) {
             Some(head) if text.len() > LONGEST_TEXT => (head, true),
             _ => (text, cut),
@@ -135,7 +135,7 @@ impl Reader {
         script
     }
 
-    fn read_cut(&mut self, text: &[u8]) -> Arc<Script> {
+    fn read_cut(&mut self, text: &[u8]) -> Rc<Script> {
         if let Some(script) = self.cut.get(text) {
             return script;
         }
@@ -151,14 +151,14 @@ impl Reader {
         Books { evicted, ..self.books }
     }
 
-    fn parse(&mut self, text: &[u8], cut: bool) -> Arc<Script> {
+    fn parse(&mut self, text: &[u8], cut: bool) -> Rc<Script> {
         self.books.parsed += 1;
         // The server takes the text up to its first NUL.
         let end = text.iter().position(|byte| *byte == 0);
         let (text, cut) = end.and_then(|end| text.get(..end)).map_or((text, cut), |head| (head, false));
         let found = if cut { self.parse_cut(text) } else { self.parse_whole(text) };
         let statements = found.into_iter().map(|found| self.share(found)).collect();
-        Arc::new(Script { statements, cut })
+        Rc::new(Script { statements, cut })
     }
 
     fn parse_whole(&mut self, text: &[u8]) -> Vec<Found> {
@@ -204,14 +204,14 @@ impl Reader {
         Spoken { query, effect }
     }
 
-    fn one(&mut self, query: Query) -> Arc<Query> {
+    fn one(&mut self, query: Query) -> Rc<Query> {
         let id = query.id.0;
         if let Some(known) = self.queries.get(&id) {
             return known;
         }
         let weight = size_of::<Query>() + query.summary.len() + query.operation.len();
-        let query = Arc::new(query);
-        self.queries.put(id, Arc::clone(&query), weight);
+        let query = Rc::new(query);
+        self.queries.put(id, Rc::clone(&query), weight);
         query
     }
 }
@@ -221,10 +221,10 @@ fn speaks(text: &[u8]) -> bool {
     Tokens::spoken(text).any(|token| token.kind != Kind::Sign(b';'))
 }
 
-fn remember(texts: &mut Cache<Box<[u8]>, Arc<Script>>, key: Box<[u8]>, script: &Arc<Script>) {
+fn remember(texts: &mut Cache<Box<[u8]>, Rc<Script>>, key: Box<[u8]>, script: &Rc<Script>) {
     let statement = |spoken: &Spoken| size_of::<Spoken>() + size_of::<Query>() + spoken.query.summary.len();
     let weight = key.len() + size_of::<Script>() + script.statements.iter().map(statement).sum::<usize>();
-    texts.put(key, Arc::clone(script), weight);
+    texts.put(key, Rc::clone(script), weight);
 }
 
 #[cfg(test)]

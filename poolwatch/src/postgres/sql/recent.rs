@@ -1,7 +1,7 @@
 //! The texts that were read last. One that differs from such a text in nothing but literals that its key leaves out has the
 //! same key, and so says the same: it needs neither a key of its own nor a look-up.
 
-use std::{hash::BuildHasher, ops::Range, sync::Arc};
+use std::{hash::BuildHasher, ops::Range, rc::Rc};
 
 use super::{
     Script,
@@ -26,7 +26,7 @@ struct Slot {
     text: Vec<u8>,
     /// Where its literals are that the key leaves out, in their order.
     literals: Vec<Range<usize>>,
-    script: Option<Arc<Script>>,
+    script: Option<Rc<Script>>,
 }
 
 impl Default for Recent {
@@ -38,21 +38,21 @@ impl Default for Recent {
 
 impl Recent {
     /// What the text says, if the last one in its place had the same key.
-    pub fn get(&self, text: &[u8]) -> Option<Arc<Script>> {
+    pub fn get(&self, text: &[u8]) -> Option<Rc<Script>> {
         let slot = self.slots.get(self.place(text))?;
         let script = slot.script.as_ref()?;
-        slot.shares_key(text).then(|| Arc::clone(script))
+        slot.shares_key(text).then(|| Rc::clone(script))
     }
 
     /// Remembers a text, and where its literals are that its key leaves out.
-    pub fn put(&mut self, text: &[u8], literals: &[Range<usize>], script: &Arc<Script>) {
+    pub fn put(&mut self, text: &[u8], literals: &[Range<usize>], script: &Rc<Script>) {
         let place = self.place(text);
         let Some(slot) = self.slots.get_mut(place).filter(|_| text.len() <= LONGEST) else { return };
         slot.text.clear();
         slot.text.extend_from_slice(text);
         slot.literals.clear();
         slot.literals.extend_from_slice(literals);
-        slot.script = Some(Arc::clone(script));
+        slot.script = Some(Rc::clone(script));
     }
 
     fn place(&self, text: &[u8]) -> usize {
@@ -99,7 +99,7 @@ mod tests {
 
     fn recent(text: &str, literals: &[Range<usize>]) -> Recent {
         let mut recent = Recent::default();
-        recent.put(text.as_bytes(), literals, &Arc::new(Script { statements: Vec::new(), cut: false }));
+        recent.put(text.as_bytes(), literals, &Rc::new(Script { statements: Vec::new(), cut: false }));
         recent
     }
 

@@ -31,7 +31,7 @@ pub enum Effect {
         /// As the server keeps it: folded and cut.
         name: Box<[u8]>,
         /// What `EXECUTE` will run.
-        query: std::sync::Arc<Query>,
+        query: std::rc::Rc<Query>,
     },
     /// `EXECUTE`: the statement runs what the name stands for.
     Execute {

@@ -24,7 +24,7 @@ fn sharing(pieces: impl Strategy<Value = Vec<Piece>>) -> (u32, u32) {
         let (mut first, mut second) = (Masker::default(), Masker::default());
         let keys = (first.key(one.as_bytes()), second.key(other.as_bytes()));
         let mut recent = Recent::default();
-        let (known, literals) = (Arc::new(alone("")), keys.0.map_or(&[][..], |(_, literals)| literals));
+        let (known, literals) = (Rc::new(alone("")), keys.0.map_or(&[][..], |(_, literals)| literals));
         recent.put(one.as_bytes(), literals, &known);
         let same = keys.0.map(|(key, _)| key) == keys.1.map(|(key, _)| key);
         if recent.get(other.as_bytes()).is_some() {
